@@ -9,20 +9,11 @@ export interface Clock {
   wallMs(): number;
   /** Runs `task` once after `delayMs` at the earliest. Does not keep the process alive. */
   schedule(delayMs: number, task: () => void): Cancel;
-  /**
-   * Resolves when what had already arrived on the sockets has been read and handled.
-   * A verdict waits for this, so that a heartbeat which lies in a buffer counts.
-   */
-  settle(): Promise<void>;
+  /** Resolves after one turn of the event loop: what waits on the sockets gets its chance. */
+  turn(): Promise<void>;
 }
 
 export type Cancel = () => void;
-
-/**
- * The turns of the event loop that bring a heartbeat from the kernel to its handler: one accepts the connection,
- * one reads the request, one is spare.
- */
-const SETTLE_TURNS = 3;
 
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
@@ -32,9 +23,5 @@ export const systemClock: Clock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
-  async settle() {
-    for (let turn = 0; turn < SETTLE_TURNS; turn += 1) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-  },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 };

@@ -1,5 +1,6 @@
+import type { ConditionStatus } from '../health/condition.ts';
 import type { InstanceStatus, ObservedInstance } from '../health/observed-instance.ts';
-import type { InstanceIdentity } from '../liveness/instance-key.ts';
+import type { InstanceIdentity, InstanceKey } from '../liveness/instance-key.ts';
 
 /** What a write came to. What the world does is a value; only our own mistakes throw. */
 export type WriteOutcome =
@@ -43,7 +44,29 @@ export interface InstanceStore {
  * After a break the source calls `replaced` again; what is missing there was deleted.
  */
 export interface ResourceListener<T> {
-  replaced(items: readonly T[]): void;
+  /** Resolves when all of `items` is taken in; nothing else may be told before. */
+  replaced(items: readonly T[]): Promise<void>;
   changed(item: T): void;
   removed(item: T): void;
 }
+
+/** Hears what the loop does; for metrics and logs. */
+export interface LoopObserver {
+  /** `Healthy` of an instance was written with another status. `delayMs`: from the deadline to the answer, if a deadline caused it. */
+  transitioned(instance: ObservedInstance, before: ConditionStatus | undefined, delayMs: number | undefined): void;
+  created(instance: ObservedInstance): void;
+  removed(instance: ObservedInstance): void;
+  /** A status was written that changed no verdict: a refresh of the last heartbeat, or other words. */
+  refreshed(): void;
+  reconciled(result: ReconcileKind, workedMs: number): void;
+  /** Reconciling `key` failed; it will be tried again. `failures` counts from 1. */
+  failed(key: InstanceKey, failure: WriteFailure | { readonly kind: 'threw'; readonly error: unknown }, failures: number): void;
+  /** The store cannot be reached; all workers wait for `holdMs`. */
+  held(holdMs: number, message: string): void;
+  newIdentityRefused(reason: 'rate' | 'total'): void;
+  stalled(stallMs: number): void;
+  /** So many verdicts were passed although self-doubt would have given more time, had it no cap. */
+  capped(count: number): void;
+}
+
+export type ReconcileKind = 'success' | 'requeue_after' | 'requeue' | 'error';

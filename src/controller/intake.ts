@@ -1,0 +1,112 @@
+import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
+import { flatten } from '../liveness/slot-table.ts';
+import type { InstanceKey } from '../liveness/instance-key.ts';
+import type { LivenessEngine } from '../liveness/liveness-engine.ts';
+import { timeToLiveSeconds, type HeartbeatTiming } from '../liveness/time-to-live.ts';
+import type { InstanceCache } from './instance-cache.ts';
+import { track } from './instance-tracking.ts';
+import type { NewIdentityLimit } from './new-identity-limit.ts';
+import type { LoopObserver } from './ports.ts';
+
+/** What becomes of a heartbeat of an instance that nobody knows. */
+export type UnknownInstances = 'auto' | 'adopt' | 'reject';
+
+export interface IntakeParts {
+  readonly engine: LivenessEngine;
+  readonly cache: InstanceCache;
+  readonly limit: NewIdentityLimit;
+  readonly enqueue: (key: InstanceKey) => void;
+  readonly observer: LoopObserver;
+  readonly unknownInstances: UnknownInstances;
+  readonly defaultTiming: HeartbeatTiming;
+  /** How many ids may be taken on trust while it is not yet known which instances exist. */
+  readonly provisionalMax: number;
+}
+
+const RENEWED: HeartbeatAnswer = { kind: 'accepted', change: 'renewed' };
+const CONFIRMED: HeartbeatAnswer = { kind: 'accepted', change: 'confirmed' };
+const APPEARED: HeartbeatAnswer = { kind: 'accepted', change: 'appeared' };
+const RECOVERED: HeartbeatAnswer = { kind: 'accepted', change: 'recovered' };
+const UNKNOWN: HeartbeatAnswer = { kind: 'unknownInstance' };
+
+/**
+ * One heartbeat: note it in memory, and if that changed the answer, put the key in the queue. Never waits.
+ *
+ * A known instance is always accepted. While the cache is not synced nobody is unknown: ids are taken in on trust,
+ * and when all is known `settleProvisional` treats those that have no object as if they had come only then.
+ */
+export class Intake {
+  readonly #parts: IntakeParts;
+  readonly #provisional = new Set<InstanceKey>();
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes a heartbeat that was read at `receivedAtMs`. */
+  accept(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
+    switch (this.#parts.engine.record(key, receivedAtMs)) {
+      case 'renewed':
+        return RENEWED;
+      case 'confirmed':
+        this.#parts.enqueue(key);
+        return CONFIRMED;
+      case 'appeared':
+        this.#parts.enqueue(key);
+        return APPEARED;
+      case 'recovered':
+        this.#parts.enqueue(key);
+        return RECOVERED;
+      case 'unknown':
+        return this.#acceptUnknown(flatten(key), receivedAtMs);
+    }
+  }
+
+  /** Decides about the ids that were taken on trust, now that all objects are known. */
+  settleProvisional(nowMs: number): void {
+    const { engine, cache, enqueue } = this.#parts;
+    for (const key of this.#provisional) {
+      if (!cache.has(key) && this.#refusal(nowMs, engine.size - 1) !== undefined) engine.forget(key);
+      else enqueue(key);
+    }
+    this.#provisional.clear();
+  }
+
+  #acceptUnknown(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
+    const { engine, cache, enqueue, defaultTiming } = this.#parts;
+    const object = cache.get(key)?.winner;
+    if (object !== undefined) {
+      track(engine, object, defaultTiming, receivedAtMs);
+      engine.record(key, receivedAtMs);
+      enqueue(key);
+      return CONFIRMED;
+    }
+    if (!cache.isSynced) return this.#acceptProvisionally(key, receivedAtMs);
+    const refusal = this.#refusal(receivedAtMs, engine.size);
+    if (refusal !== undefined) return refusal;
+    this.#adopt(key, receivedAtMs);
+    enqueue(key);
+    return APPEARED;
+  }
+
+  #acceptProvisionally(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
+    if (this.#provisional.size < this.#parts.provisionalMax) {
+      this.#provisional.add(key);
+      this.#adopt(key, receivedAtMs);
+    }
+    return APPEARED;
+  }
+
+  #adopt(key: InstanceKey, receivedAtMs: number): void {
+    this.#parts.engine.adopt(key, timeToLiveSeconds(this.#parts.defaultTiming) * 1000, receivedAtMs);
+  }
+
+  #refusal(nowMs: number, knownCount: number): HeartbeatAnswer | undefined {
+    // No service can be registered yet, so that `auto` comes to `adopt`.
+    if (this.#parts.unknownInstances === 'reject') return UNKNOWN;
+    const admission = this.#parts.limit.admit(nowMs, knownCount);
+    if (admission.kind === 'admitted') return undefined;
+    this.#parts.observer.newIdentityRefused(admission.reason);
+    return { kind: 'tooManyNew', retryAfterSeconds: admission.retryAfterSeconds };
+  }
+}

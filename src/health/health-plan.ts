@@ -1,0 +1,153 @@
+import type { Belief } from '../liveness/liveness-engine.ts';
+import { timeToLiveSeconds, type HeartbeatTiming } from '../liveness/time-to-live.ts';
+import { nextCondition, sameCondition, type Verdict } from './condition.ts';
+import { duplicateVerdict, freshVerdict, healthyVerdict, notBoundVerdict } from './instance-health.ts';
+import type { EffectiveTiming, InstanceStatus, ObservedInstance } from './observed-instance.ts';
+
+/**
+ * From what is observed and what is believed to the one write that is due, if any.
+ *
+ * Pure: the moments come in, monotonic for decisions and wall time for what people read.
+ */
+export interface PlanInput {
+  readonly belief: Belief;
+  readonly observed: ObservedInstance;
+  readonly defaultTiming: HeartbeatTiming;
+  readonly nowMs: number;
+  readonly wallMs: number;
+  /** How old the stored time of the last heartbeat may become before it is written anew, in milliseconds. */
+  readonly refreshMs: number;
+  /** How long a stale object of ours is kept, in milliseconds. */
+  readonly retentionMs: number;
+  /** When this process began to judge: before it has listened for a time to live, nothing is removed. */
+  readonly judgingSinceMs: number;
+}
+
+export type HealthPlan =
+  | { readonly kind: 'nothing'; readonly lookAgainMs: number | undefined }
+  | { readonly kind: 'writeStatus'; readonly status: InstanceStatus; readonly isTransition: boolean }
+  | { readonly kind: 'remove' };
+
+export function planHealth(input: PlanInput): HealthPlan {
+  const { belief, observed } = input;
+  const removeInMs = timeUntilRemoval(input);
+  if (removeInMs !== undefined && removeInMs <= 0) return { kind: 'remove' };
+
+  const before = observed.status;
+  const timing = effectiveTiming(observed.heartbeat, input.defaultTiming);
+  const wallMsOf = (momentMs: number): number => Math.round(input.wallMs - (input.nowMs - momentMs));
+  const fresh = freshVerdict(belief, timing, before?.fresh, wallMsOf);
+  const heardWallMs = belief.lastHeardMs === undefined ? undefined : wallMsOf(belief.lastHeardMs);
+  const status: InstanceStatus = {
+    ...conditions(observed, fresh, healthyVerdict(fresh, observed), input.wallMs),
+    lastHeartbeatWallMs: heardWallMs ?? before?.lastHeartbeatWallMs,
+    expiredWallMs: expiredWallMs(belief, before, wallMsOf),
+    effective: timing,
+  };
+  if (before !== undefined && sameButForLastHeartbeat(before, status) && !isRefreshDue(input, heardWallMs)) {
+    return { kind: 'nothing', lookAgainMs: removeInMs };
+  }
+  return { kind: 'writeStatus', status, isTransition: before?.healthySummary !== status.healthySummary };
+}
+
+/** The plan for an object whose identity an older object has: it says so, and is not judged. */
+export function planDuplicate(
+  observed: ObservedInstance,
+  winner: ObservedInstance,
+  defaultTiming: HeartbeatTiming,
+  wallMs: number,
+): HealthPlan {
+  const verdict = duplicateVerdict(winner);
+  const status: InstanceStatus = {
+    ...conditions(observed, verdict, healthyVerdict(verdict, observed), wallMs),
+    lastHeartbeatWallMs: undefined,
+    expiredWallMs: undefined,
+    effective: effectiveTiming(observed.heartbeat, defaultTiming),
+  };
+  if (observed.status !== undefined && sameButForLastHeartbeat(observed.status, status)) {
+    return { kind: 'nothing', lookAgainMs: undefined };
+  }
+  return { kind: 'writeStatus', status, isTransition: false };
+}
+
+/** The timing in force: a person's wish, else the default. */
+export function effectiveTiming(wish: HeartbeatTiming | undefined, defaultTiming: HeartbeatTiming): EffectiveTiming {
+  const timing = wish ?? defaultTiming;
+  return {
+    intervalSeconds: timing.intervalSeconds,
+    times: timing.times,
+    ttlSeconds: timeToLiveSeconds(timing),
+    source: wish === undefined ? 'Default' : 'Spec',
+  };
+}
+
+function conditions(
+  observed: ObservedInstance,
+  fresh: Verdict,
+  healthy: Verdict,
+  wallMs: number,
+): Pick<InstanceStatus, 'fresh' | 'healthy' | 'podSynced' | 'healthySummary' | 'observedGeneration'> {
+  const wallSeconds = Math.floor(wallMs / 1000);
+  const { generation, status: before } = observed;
+  return {
+    fresh: nextCondition(before?.fresh, fresh, generation, wallSeconds),
+    healthy: nextCondition(before?.healthy, healthy, generation, wallSeconds),
+    podSynced: nextCondition(before?.podSynced, notBoundVerdict, generation, wallSeconds),
+    healthySummary: healthy.status,
+    observedGeneration: generation,
+  };
+}
+
+/** The stored moment stays while the instance stays stale: it was computed once, when it was known best. */
+function expiredWallMs(
+  belief: Belief,
+  before: InstanceStatus | undefined,
+  wallMsOf: (momentMs: number) => number,
+): number | undefined {
+  if (belief.kind !== 'stale' || belief.isPaused) return undefined;
+  if (before?.fresh?.status === 'False') return before.expiredWallMs;
+  return belief.deadlineMs === undefined ? undefined : wallMsOf(belief.deadlineMs);
+}
+
+/**
+ * How long until the object is removed, in milliseconds; undefined if it will not be.
+ *
+ * Only an object of ours that carries no person's wish, of an instance that stays silent. The stored moment is used,
+ * since the time to keep it goes on while we are away; but after a start an instance first gets its time to live.
+ */
+function timeUntilRemoval(input: PlanInput): number | undefined {
+  const { belief, observed } = input;
+  const expired = observed.status?.expiredWallMs;
+  if (belief.kind !== 'stale' || !observed.managed || carriesWish(observed) || expired === undefined) return undefined;
+  const retainedMs = expired + input.retentionMs - input.wallMs;
+  const listenedMs = input.judgingSinceMs + belief.ttlMs - input.nowMs;
+  return Math.max(retainedMs, listenedMs);
+}
+
+/** What a person decided must survive the silence of the instance. */
+function carriesWish(observed: ObservedInstance): boolean {
+  return observed.outOfService || observed.paused || observed.heartbeat !== undefined;
+}
+
+function isRefreshDue(input: PlanInput, heardWallMs: number | undefined): boolean {
+  if (heardWallMs === undefined) return false;
+  const writtenWallMs = input.observed.status?.lastHeartbeatWallMs;
+  // A stored moment in the future was written under another clock: it would never become old enough.
+  if (writtenWallMs === undefined || writtenWallMs > input.wallMs) return true;
+  return heardWallMs - writtenWallMs >= input.refreshMs;
+}
+
+function sameButForLastHeartbeat(a: InstanceStatus, b: InstanceStatus): boolean {
+  return (
+    sameCondition(a.fresh, b.fresh) &&
+    sameCondition(a.healthy, b.healthy) &&
+    sameCondition(a.podSynced, b.podSynced) &&
+    a.healthySummary === b.healthySummary &&
+    a.expiredWallMs === b.expiredWallMs &&
+    a.observedGeneration === b.observedGeneration &&
+    a.effective?.intervalSeconds === b.effective?.intervalSeconds &&
+    a.effective?.times === b.effective?.times &&
+    a.effective?.ttlSeconds === b.effective?.ttlSeconds &&
+    a.effective?.source === b.effective?.source
+  );
+}

@@ -1,0 +1,153 @@
+import type { Socket } from 'node:net';
+import { STATUS_CODES } from 'node:http';
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { BATCH_PATH, registerBatchRoute } from './batch-route.ts';
+import { HEARTBEAT_PATH, registerHeartbeatRoute, type HeartbeatRouteParts } from './heartbeat-route.ts';
+import { stampRequests } from './received-at.ts';
+import { HEALTH_PATH, READINESS_PATH, registerRegistryRoutes, VERSION_PATH } from './registry-routes.ts';
+import { JSON_TYPE, V4Error } from './v4-error.ts';
+
+export interface HeartbeatServerParts extends HeartbeatRouteParts {
+  readonly version: string;
+  readonly turn: () => Promise<void>;
+  /** Idle connections are kept this long: longer than the longest usual heartbeat interval. */
+  readonly keepAliveMs: number;
+  /** A request without a body must have arrived within this, else 408. */
+  readonly headersTimeoutMs: number;
+  /** A whole request must have arrived within this, else 408. Greater than `headersTimeoutMs`. */
+  readonly requestTimeoutMs: number;
+  /** Connections above this are closed at once. */
+  readonly connectionsMax: number;
+  /** A mistake of ours while serving a request. */
+  readonly onError: (error: unknown) => void;
+  /** A connection was turned away because there are too many. */
+  readonly onConnectionDropped: () => void;
+}
+
+/** The request line and the headers together. */
+export const HEAD_BYTES_MAX = 16 * 1024;
+
+/** How often Node looks for requests that take too long; its own default of 30 s would let them live that much longer. */
+const TIMEOUT_CHECK_MS = 1_000;
+
+/** The application behind the heartbeat port. It does not listen yet. */
+export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstance {
+  const app = Fastify({
+    logger: false,
+    // All of Node's limits are given twice: fastify sets some of them again on the server it made,
+    // and Node swaps headersTimeout and requestTimeout if it sees them in the wrong order.
+    http: {
+      maxHeaderSize: HEAD_BYTES_MAX,
+      headersTimeout: parts.headersTimeoutMs,
+      requestTimeout: parts.requestTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: parts.keepAliveMs,
+      noDelay: true,
+    },
+    requestTimeout: parts.requestTimeoutMs,
+    keepAliveTimeout: parts.keepAliveMs,
+    return503OnClosing: false,
+    clientErrorHandler: replyToBrokenRequest,
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+      const refused = toV4Error(error, parts.onError);
+      parts.observer.answered(refused.resultName, refused.row.status, 0);
+      sendError(reply, refused);
+    },
+    routerOptions: {
+      // Our own rules for lengths answer in the API's words; the router's limit must not come first.
+      maxParamLength: HEAD_BYTES_MAX,
+      caseSensitive: true,
+      ignoreTrailingSlash: false,
+      ignoreDuplicateSlashes: false,
+    },
+  });
+  app.server.maxConnections = parts.connectionsMax;
+  app.server.on('drop', parts.onConnectionDropped);
+
+  stampRequests(app, parts.nowMs);
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const refused = toV4Error(error, parts.onError);
+    if (request.routeOptions.url === HEARTBEAT_PATH) {
+      parts.observer.answered(refused.resultName, refused.row.status, parts.nowMs() - request.receivedAtMs);
+    }
+    return sendError(reply, refused);
+  });
+  app.setNotFoundHandler((request) => {
+    const allow = allowedMethods(request.url);
+    if (allow === undefined) throw new V4Error('notFound', 'see docs/protocol.md for the paths that are served');
+    throw new V4Error('methodNotAllowed', `allowed here: ${allow}`, { allow });
+  });
+
+  registerHeartbeatRoute(app, parts);
+  registerBatchRoute(app, parts, parts.turn);
+  registerRegistryRoutes(app, parts.version);
+  return app;
+}
+
+function sendError(reply: FastifyReply, refused: V4Error): FastifyReply {
+  return reply
+    .code(refused.row.status)
+    .headers(refused.headers)
+    .header('content-type', JSON_TYPE)
+    .send(refused.body);
+}
+
+/** Each path that is served, as a pattern, with the methods that may be used on it. */
+const ALLOWED: readonly (readonly [RegExp, string])[] = [
+  [HEARTBEAT_PATH, 'PUT'],
+  [BATCH_PATH, 'PUT'],
+  [HEALTH_PATH, 'GET, HEAD'],
+  [READINESS_PATH, 'GET, HEAD'],
+  [VERSION_PATH, 'GET, HEAD'],
+].map(([path, allow]) => [new RegExp(`^${path?.replaceAll(/:\w+/g, '[^/]*')}$`), allow ?? '']);
+
+function allowedMethods(url: string): string | undefined {
+  const [path] = url.split('?', 1);
+  return ALLOWED.find(([pattern]) => pattern.test(path ?? ''))?.[1];
+}
+
+/** Fastify's errors in the API's words. What is no known refusal is a mistake of ours, and is reported. */
+function toV4Error(error: FastifyError | V4Error, onError: (error: unknown) => void): V4Error {
+  if (error instanceof V4Error) return error;
+  switch (error.code) {
+    case 'FST_ERR_BAD_URL':
+      return new V4Error('invalidParameters', 'path: a percent escape does not decode to UTF-8');
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+      return new V4Error('bodyTooLarge', 'a heartbeat may have 16 KiB, a batch 2 MiB');
+    case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
+      return new V4Error('invalidParameters', 'body: its length is not what Content-Length said');
+    default:
+      onError(error);
+      return new V4Error('internal', '');
+  }
+}
+
+/** Answers what Node could not read as HTTP, in the API's shape, on the bare socket. */
+function replyToBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const refused = brokenRequest(error.code);
+  const { status } = refused.row;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `Content-Type: ${JSON_TYPE}`,
+    `Content-Length: ${Buffer.byteLength(refused.body)}`,
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${refused.body}`);
+}
+
+function brokenRequest(code: string | undefined): V4Error {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new V4Error('headTooLarge', `at most ${HEAD_BYTES_MAX} bytes`);
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new V4Error('requestTimeout', 'send the whole request at once');
+    default:
+      return new V4Error('invalidParameters', 'not an HTTP/1.1 request');
+  }
+}

@@ -1,0 +1,54 @@
+/** An error of the v4 API: HTTP status, business code and text, one row each. */
+interface ErrorRow {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Codes 400001, 400017 and 500003 are service-center's; the others follow its scheme, HTTP status and a number. */
+export const V4_ERRORS = {
+  invalidParameters: { status: 400, code: '400001', message: 'Invalid parameter(s)' },
+  unknownInstance: { status: 400, code: '400017', message: 'Instance does not exist' },
+  notFound: { status: 404, code: '404001', message: 'No such path' },
+  methodNotAllowed: { status: 405, code: '405001', message: 'Method not allowed' },
+  requestTimeout: { status: 408, code: '408001', message: 'The request took too long' },
+  bodyTooLarge: { status: 413, code: '413001', message: 'The request body is too large' },
+  headTooLarge: { status: 431, code: '431001', message: 'The request line and headers are too large' },
+  internal: { status: 500, code: '500003', message: 'Internal server error' },
+  tooManyNew: { status: 503, code: '503001', message: 'Too many new instances' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type V4ErrorName = keyof typeof V4_ERRORS;
+
+export const JSON_TYPE = 'application/json; charset=UTF-8';
+
+/** A refused request. Thrown inside a route, it becomes the reply. */
+export class V4Error extends Error {
+  override readonly name = 'V4Error';
+  /** Which row it is; the `result` of a counted heartbeat. */
+  readonly resultName: V4ErrorName;
+  readonly row: ErrorRow;
+  readonly detail: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** @param detail which part of the request broke which rule; holds no more than a bounded piece of the input. */
+  constructor(name: V4ErrorName, detail: string, headers: Readonly<Record<string, string>> = {}) {
+    super(`${V4_ERRORS[name].message}: ${detail}`);
+    this.resultName = name;
+    this.row = V4_ERRORS[name];
+    this.detail = detail;
+    this.headers = headers;
+  }
+
+  /** Both spellings: `errCode`, `errMsg` as documented, `errorCode`, `errorMessage` as the SDKs parse them. */
+  get body(): string {
+    const { code, message } = this.row;
+    return JSON.stringify({
+      errCode: code,
+      errMsg: message,
+      detail: this.detail,
+      errorCode: code,
+      errorMessage: message,
+    });
+  }
+}

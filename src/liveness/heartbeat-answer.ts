@@ -1,0 +1,7 @@
+/** What became of a heartbeat; the HTTP edge turns it into a reply. */
+export type HeartbeatAnswer =
+  | { readonly kind: 'accepted'; readonly change: 'renewed' | 'confirmed' | 'appeared' | 'recovered' }
+  /** There is no such instance, and it may not appear by a heartbeat alone. */
+  | { readonly kind: 'unknownInstance' }
+  /** It is new, and more new ones came than may. */
+  | { readonly kind: 'tooManyNew'; readonly retryAfterSeconds: number };

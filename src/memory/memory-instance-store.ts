@@ -1,0 +1,118 @@
+import type { InstanceDraft, InstanceStore, ResourceListener, WriteOutcome } from '../controller/ports.ts';
+import type { InstanceStatus, ObservedInstance } from '../health/observed-instance.ts';
+import { keyOf, type InstanceIdentity } from '../liveness/instance-key.ts';
+
+/** The part of a spec that a person may write. */
+export type PersonsEdit = Partial<Pick<ObservedInstance, 'heartbeat' | 'outOfService' | 'paused'>>;
+
+/**
+ * HeartbeatInstances in memory, with the API server's rules: versions that only grow, writes that conflict,
+ * a generation that moves with the spec, a listener that hears all in order.
+ */
+export class MemoryInstanceStore implements InstanceStore {
+  readonly #instances = new Map<string, ObservedInstance>();
+  readonly #wallMs: () => number;
+  #listener: ResourceListener<ObservedInstance> | undefined;
+  #version = 0;
+
+  constructor(wallMs: () => number) {
+    this.#wallMs = wallMs;
+  }
+
+  /** Tells `listener` all there is, and from then on every change. */
+  async listen(listener: ResourceListener<ObservedInstance>): Promise<void> {
+    await listener.replaced([...this.#instances.values()]);
+    this.#listener = listener;
+  }
+
+  create(draft: InstanceDraft): Promise<WriteOutcome> {
+    return Promise.resolve(this.#create(draft.namespace, draft.name, draft.identity, true, {}));
+  }
+
+  writeStatus(target: ObservedInstance, status: InstanceStatus): Promise<WriteOutcome> {
+    return Promise.resolve(this.#update(target, (stored) => ({ ...stored, status })));
+  }
+
+  remove(target: ObservedInstance): Promise<WriteOutcome> {
+    const stored = this.get(target.namespace, target.name);
+    if (stored === undefined) return Promise.resolve({ kind: 'absent' });
+    if (stored.resourceVersion !== target.resourceVersion) return Promise.resolve({ kind: 'conflict' });
+    this.delete(target.namespace, target.name);
+    return Promise.resolve({ kind: 'removed' });
+  }
+
+  get(namespace: string, name: string): ObservedInstance | undefined {
+    return this.#instances.get(nameKey(namespace, name));
+  }
+
+  list(): readonly ObservedInstance[] {
+    return [...this.#instances.values()];
+  }
+
+  /** As a person with kubectl: creates an object that is not ours. */
+  createByPerson(namespace: string, name: string, identity: InstanceIdentity, edit: PersonsEdit = {}): WriteOutcome {
+    return this.#create(namespace, name, identity, false, edit);
+  }
+
+  /** As a person with kubectl: changes the spec. */
+  edit(namespace: string, name: string, edit: PersonsEdit): WriteOutcome {
+    const stored = this.get(namespace, name);
+    if (stored === undefined) return { kind: 'absent' };
+    return this.#update(stored, (before) => ({ ...before, ...edit, generation: before.generation + 1 }));
+  }
+
+  /** As a person with kubectl: deletes an object, whatever its version. */
+  delete(namespace: string, name: string): void {
+    const stored = this.get(namespace, name);
+    if (stored === undefined) return;
+    this.#instances.delete(nameKey(namespace, name));
+    this.#listener?.removed({ ...stored, resourceVersion: this.#nextVersion() });
+  }
+
+  #create(
+    namespace: string,
+    name: string,
+    identity: InstanceIdentity,
+    managed: boolean,
+    edit: PersonsEdit,
+  ): WriteOutcome {
+    if (this.get(namespace, name) !== undefined) return { kind: 'exists' };
+    const instance: ObservedInstance = {
+      key: keyOf(identity),
+      namespace,
+      name,
+      resourceVersion: this.#nextVersion(),
+      generation: 1,
+      createdSeconds: Math.floor(this.#wallMs() / 1000),
+      managed,
+      heartbeat: undefined,
+      outOfService: false,
+      paused: false,
+      status: undefined,
+      ...edit,
+    };
+    return this.#keep(instance);
+  }
+
+  #update(target: ObservedInstance, change: (stored: ObservedInstance) => ObservedInstance): WriteOutcome {
+    const stored = this.get(target.namespace, target.name);
+    if (stored === undefined) return { kind: 'absent' };
+    if (stored.resourceVersion !== target.resourceVersion) return { kind: 'conflict' };
+    return this.#keep({ ...change(stored), resourceVersion: this.#nextVersion() });
+  }
+
+  #keep(instance: ObservedInstance): WriteOutcome {
+    this.#instances.set(nameKey(instance.namespace, instance.name), instance);
+    this.#listener?.changed(instance);
+    return { kind: 'written', instance };
+  }
+
+  #nextVersion(): string {
+    this.#version += 1;
+    return String(this.#version);
+  }
+}
+
+function nameKey(namespace: string, name: string): string {
+  return `${namespace}/${name}`;
+}

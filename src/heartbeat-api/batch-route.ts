@@ -23,11 +23,7 @@ interface BatchElement {
  * Always 200 when the body can be read; an element that failed carries `errMessage`. A pair that comes twice is
  * answered once. The answer is in the order of the request.
  */
-export function registerBatchRoute(
-  app: FastifyInstance,
-  parts: HeartbeatRouteParts,
-  turn: () => Promise<void>,
-): void {
+export function registerBatchRoute(app: FastifyInstance, parts: HeartbeatRouteParts, turn: () => Promise<void>): void {
   const { accept, domainRule, observer, nowMs } = parts;
 
   app.put<{ Params: { projectId: string } }>(

@@ -20,6 +20,8 @@ export interface HeartbeatRouteParts {
   readonly successBody: SuccessBody;
   readonly observer: HeartbeatObserver;
   readonly nowMs: () => number;
+  /** Whether the process is stopping: replies then ask the sender to connect anew, which leads it elsewhere. */
+  readonly isDraining: () => boolean;
 }
 
 /** Hears of every answered heartbeat; for metrics. */
@@ -39,13 +41,14 @@ const LEAKING_CLIENT = 'go-client';
 
 /** `PUT …/heartbeat`: parse, accept, answer, all in one turn of the event loop. */
 export function registerHeartbeatRoute(app: FastifyInstance, parts: HeartbeatRouteParts): void {
-  const { accept, domainRule, successBody, observer, nowMs } = parts;
+  const { accept, domainRule, successBody, observer, nowMs, isDraining } = parts;
 
   app.put<{ Params: PathParts }>(HEARTBEAT_PATH, { bodyLimit: HEARTBEAT_BODY_BYTES_MAX }, (request, reply) => {
     const atMs = receivedAtMs(request);
     const domain = parseDomain(request.headers['x-domain-name'], domainRule);
     const answer = accept(parseInstanceKey(domain, request.params), atMs);
     if (answer.kind !== 'accepted') throw refusal(answer);
+    if (isDraining()) void reply.header('connection', 'close');
     sendSuccess(reply, isBodyEmpty(request, successBody) ? EMPTY : SUCCESS);
     observer.answered(answer.change, 200, nowMs() - atMs);
     return reply;

@@ -87,11 +87,7 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
 }
 
 function sendError(reply: FastifyReply, refused: V4Error): FastifyReply {
-  return reply
-    .code(refused.row.status)
-    .headers(refused.headers)
-    .header('content-type', JSON_TYPE)
-    .send(refused.body);
+  return reply.code(refused.row.status).headers(refused.headers).header('content-type', JSON_TYPE).send(refused.body);
 }
 
 /** Each path that is served, as a pattern, with the methods that may be used on it. */

@@ -6,7 +6,11 @@ export function grownLength(length: number, slot: number): number {
   return Math.max(slot + 1, Math.ceil(length * GROWTH), 64);
 }
 
-export function grownFloat64(column: Float64Array<ArrayBuffer>, length: number, fill: number): Float64Array<ArrayBuffer> {
+export function grownFloat64(
+  column: Float64Array<ArrayBuffer>,
+  length: number,
+  fill: number,
+): Float64Array<ArrayBuffer> {
   const grown = new Float64Array(length);
   grown.set(column);
   if (fill !== 0) grown.fill(fill, column.length);

@@ -198,7 +198,7 @@ export class LivenessEngine {
     return { keys, cappedCount, hasMore: true };
   }
 
-  keys(): IterableIterator<InstanceKey> {
+  keys(): IteratorObject<InstanceKey> {
     return this.#slots.keys();
   }
 

@@ -51,8 +51,9 @@ export class SlotTable<Key extends string> {
     return slot;
   }
 
-  *keys(): IterableIterator<Key> {
+  *keys(): Generator<Key, undefined> {
     for (const key of this.#keys) if (key !== undefined) yield key;
+    return undefined;
   }
 
   /** The ends of keys differ most: ids are counted or drawn at random. */

@@ -1,0 +1,76 @@
+import type { Logger } from 'pino';
+import type { LoopObserver } from '../controller/ports.ts';
+import type { ObservedInstance } from '../health/observed-instance.ts';
+import { identityOf } from '../liveness/instance-key.ts';
+import type { RepeatedWarning } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+
+/** What the loop does, as metrics and log lines. A transition is one line; what repeats is written rarely. */
+export function loopObserver(metrics: Metrics, logger: Logger, repeated: RepeatedWarning): LoopObserver {
+  return {
+    transitioned(instance, before, delayMs) {
+      const healthy = instance.status?.healthy;
+      metrics.statusWrites.inc({ kind: 'transition' });
+      metrics.transitions.inc({ to: healthy?.status ?? 'Unknown', reason: healthy?.reason ?? '' });
+      if (delayMs !== undefined) metrics.detectionDelay.observe(delayMs / 1000);
+      logger.info(
+        { instance: objectName(instance), from: before ?? 'None', to: healthy?.status, reason: healthy?.reason },
+        'instance health changed',
+      );
+    },
+    created(instance) {
+      metrics.instancesCreated.inc();
+      logger.info({ instance: objectName(instance), ...identityOf(instance.key) }, 'instance created');
+    },
+    removed(instance) {
+      metrics.instancesRemoved.inc();
+      logger.info({ instance: objectName(instance) }, 'silent instance removed');
+    },
+    refreshed: () => metrics.statusWrites.inc({ kind: 'refresh' }),
+    reconciled: (result, workedMs) => metrics.reconciled(result, workedMs),
+    failed(key, failure, failures) {
+      const fields = { ...identityOf(key), failures };
+      if (failure.kind === 'threw') {
+        metrics.reconcilePanicked();
+        logger.error({ ...fields, error: errorText(failure.error) }, 'reconciling threw');
+      } else {
+        repeated.warn(`failed ${failure.kind}`, { ...fields, error: failure.message }, 'reconciling failed');
+      }
+    },
+    held: (holdMs, message) => repeated.warn('held', { holdMs, error: message }, 'API server does not take writes'),
+    newIdentityRefused(reason) {
+      metrics.newInstancesRefused.inc({ reason });
+      repeated.warn(`refused ${reason}`, { reason }, 'new instances refused');
+    },
+    stalled(stallMs) {
+      metrics.eventLoopStall.observe(stallMs / 1000);
+      repeated.warn('stalled', { stallSeconds: stallMs / 1000 }, 'operator did not run for a while');
+    },
+    capped: (count) => metrics.selfDoubtCapped.inc(count),
+  };
+}
+
+/** Hears what people want to read, beside metrics and logs. */
+export type Narrator = Pick<LoopObserver, 'created' | 'transitioned'>;
+
+export function withNarrator(observer: LoopObserver, narrator: Narrator): LoopObserver {
+  return {
+    ...observer,
+    created(instance) {
+      observer.created(instance);
+      narrator.created(instance);
+    },
+    transitioned(instance, before, delayMs) {
+      observer.transitioned(instance, before, delayMs);
+      narrator.transitioned(instance, before, delayMs);
+    },
+  };
+}
+
+export function errorText(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function objectName(instance: ObservedInstance): string {
+  return `${instance.namespace}/${instance.name}`;
+}

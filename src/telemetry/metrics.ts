@@ -1,0 +1,214 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { CONTROLLER, QUEUE_LABELS } from './labels.ts';
+
+const HEARTBEAT_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
+const DETECTION_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const STALL_SECONDS = [0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+const API_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
+/** controller-runtime's range with fewer steps. */
+const RECONCILE_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60];
+/** client-go's decades. */
+const QUEUE_SECONDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000];
+
+/**
+ * The metrics that count what happens. docs/metrics.md explains each, and a test holds the two together.
+ *
+ * No label grows with the number of instances. Heartbeats are counted in plain numbers, which are folded into
+ * the metric when it is scraped.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #heartbeatTally = new Map<string, { readonly result: string; readonly code: string; count: number }>();
+
+  readonly #heartbeats = this.#counter(
+    'heartbeat_operator_heartbeats_total',
+    'Heartbeats answered, by result and HTTP code.',
+    ['result', 'code'],
+    () => this.#foldHeartbeats(),
+  );
+  readonly #heartbeatDuration = this.#histogram(
+    'heartbeat_operator_heartbeat_duration_seconds',
+    'From reading the head of a heartbeat to its answer.',
+    [],
+    HEARTBEAT_SECONDS,
+  );
+  readonly newInstancesRefused = this.#counter(
+    'heartbeat_operator_new_instances_refused_total',
+    'New instances that were refused because too many came (rate) or are there (total).',
+    ['reason'],
+  );
+  readonly connectionsDropped = this.#counter(
+    'heartbeat_operator_connections_dropped_total',
+    'Connections turned away on the heartbeat port because too many were open.',
+  );
+  readonly transitions = this.#counter(
+    'heartbeat_operator_transitions_total',
+    'Changes of the condition Healthy that were written, by its new status and reason.',
+    ['to', 'reason'],
+  );
+  readonly detectionDelay = this.#histogram(
+    'heartbeat_operator_detection_delay_seconds',
+    'From the deadline of a silent instance to the answer to the write of its condition.',
+    [],
+    DETECTION_SECONDS,
+  );
+  readonly statusWrites = this.#counter(
+    'heartbeat_operator_status_writes_total',
+    'Statuses written, by whether they changed the verdict (transition) or not (refresh).',
+    ['kind'],
+  );
+  readonly instancesCreated = this.#counter(
+    'heartbeat_operator_instances_created_total',
+    'Objects created for instances that appeared.',
+  );
+  readonly instancesRemoved = this.#counter(
+    'heartbeat_operator_instances_removed_total',
+    'Objects removed after their instance stayed silent for the retention time.',
+  );
+  readonly eventLoopStall = this.#histogram(
+    'heartbeat_operator_event_loop_stall_seconds',
+    'Times in which the event loop did not turn, or the process was stopped.',
+    [],
+    STALL_SECONDS,
+  );
+  readonly selfDoubtCapped = this.#counter(
+    'heartbeat_operator_self_doubt_capped_total',
+    'Verdicts that would have waited longer if self-doubt had no cap.',
+  );
+
+  readonly reflectorRestarts = this.#counter(
+    'heartbeat_operator_reflector_restarts_total',
+    "Watches that ended other than by the server's time limit, by reason.",
+    ['resource', 'reason'],
+  );
+  readonly lists = this.#counter('heartbeat_operator_list_total', 'Lists read, by result.', ['resource', 'result']);
+  readonly watches = this.#counter('heartbeat_operator_watch_total', 'Watches opened, by result.', [
+    'resource',
+    'result',
+  ]);
+  readonly undecodable = this.#counter(
+    'heartbeat_operator_undecodable_objects_total',
+    'Objects from the API server that could not be read and are left out.',
+    ['resource'],
+  );
+
+  readonly #reconciles = this.#counter('controller_runtime_reconcile_total', 'Reconciliations, by result.', [
+    'controller',
+    'result',
+  ]);
+  readonly #reconcileErrors = this.#counter(
+    'controller_runtime_reconcile_errors_total',
+    'Reconciliations that failed.',
+    ['controller'],
+  );
+  readonly #reconcilePanics = this.#counter(
+    'controller_runtime_reconcile_panics_total',
+    'Reconciliations that threw, by a mistake of ours.',
+    ['controller'],
+  );
+  readonly #reconcileTime = this.#histogram(
+    'controller_runtime_reconcile_time_seconds',
+    'How long a reconciliation took.',
+    ['controller'],
+    RECONCILE_SECONDS,
+  );
+  readonly #queueAdds = this.#counter('workqueue_adds_total', 'Keys added to the queue.', ['name', 'controller']);
+  readonly #queueRetries = this.#counter('workqueue_retries_total', 'Keys added again after a failure.', [
+    'name',
+    'controller',
+  ]);
+  readonly #queueDuration = this.#histogram(
+    'workqueue_queue_duration_seconds',
+    'How long a key waited for a worker.',
+    ['name', 'controller'],
+    QUEUE_SECONDS,
+  );
+  readonly #workDuration = this.#histogram(
+    'workqueue_work_duration_seconds',
+    'How long a worker had a key.',
+    ['name', 'controller'],
+    QUEUE_SECONDS,
+  );
+
+  readonly apiRequests = this.#counter(
+    'rest_client_requests_total',
+    'Calls to the API server, by status code, method and host.',
+    ['code', 'method', 'host'],
+  );
+  readonly apiDuration = this.#histogram(
+    'rest_client_request_duration_seconds',
+    'How long the API server took to answer.',
+    ['verb', 'host'],
+    API_SECONDS,
+  );
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'heartbeat_operator_build_info',
+      help: 'The version that runs; always 1.',
+      labelNames: ['version', 'node_version'],
+      registers: [this.registry],
+    }).set({ version, node_version: process.version }, 1);
+    this.#startAtZero();
+  }
+
+  heartbeatAnswered(result: string, code: number, durationMs: number): void {
+    const key = `${result} ${code}`;
+    const tally = this.#heartbeatTally.get(key);
+    if (tally === undefined) this.#heartbeatTally.set(key, { result, code: String(code), count: 1 });
+    else tally.count += 1;
+    this.#heartbeatDuration.observe(durationMs / 1000);
+  }
+
+  reconciled(result: string, workedMs: number): void {
+    this.#reconciles.inc({ controller: CONTROLLER, result });
+    this.#reconcileTime.observe({ controller: CONTROLLER }, workedMs / 1000);
+    if (result === 'error') this.#reconcileErrors.inc({ controller: CONTROLLER });
+  }
+
+  reconcilePanicked(): void {
+    this.#reconcilePanics.inc({ controller: CONTROLLER });
+  }
+
+  /** The observer of the one work queue. */
+  readonly queueObserver = {
+    added: (): void => this.#queueAdds.inc(QUEUE_LABELS),
+    retried: (): void => this.#queueRetries.inc(QUEUE_LABELS),
+    started: (waitedMs: number): void => this.#queueDuration.observe(QUEUE_LABELS, waitedMs / 1000),
+    finished: (workedMs: number): void => this.#workDuration.observe(QUEUE_LABELS, workedMs / 1000),
+  };
+
+  /** A rate over a counter exists only once it has a value: those whose labels are known begin at zero. */
+  #startAtZero(): void {
+    for (const result of ['renewed', 'confirmed', 'appeared', 'recovered']) this.#tallyFromZero(result, '200');
+    for (const result of ['invalidParameters', 'unknownInstance']) this.#tallyFromZero(result, '400');
+    this.#tallyFromZero('tooManyNew', '503');
+    for (const reason of ['rate', 'total']) this.newInstancesRefused.inc({ reason }, 0);
+    for (const kind of ['transition', 'refresh']) this.statusWrites.inc({ kind }, 0);
+    for (const result of ['success', 'requeue_after', 'requeue', 'error']) {
+      this.#reconciles.inc({ controller: CONTROLLER, result }, 0);
+    }
+    this.#reconcileErrors.inc({ controller: CONTROLLER }, 0);
+    this.#reconcilePanics.inc({ controller: CONTROLLER }, 0);
+    this.#queueAdds.inc(QUEUE_LABELS, 0);
+    this.#queueRetries.inc(QUEUE_LABELS, 0);
+  }
+
+  #tallyFromZero(result: string, code: string): void {
+    this.#heartbeatTally.set(`${result} ${code}`, { result, code, count: 0 });
+  }
+
+  #foldHeartbeats(): void {
+    this.#heartbeats.reset();
+    for (const { result, code, count } of this.#heartbeatTally.values()) this.#heartbeats.inc({ result, code }, count);
+  }
+
+  #counter(name: string, help: string, labelNames: string[] = [], collect: () => void = () => {}): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.registry], collect });
+  }
+
+  #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
+  }
+}

@@ -60,7 +60,11 @@ export interface LoopObserver {
   refreshed(): void;
   reconciled(result: ReconcileKind, workedMs: number): void;
   /** Reconciling `key` failed; it will be tried again. `failures` counts from 1. */
-  failed(key: InstanceKey, failure: WriteFailure | { readonly kind: 'threw'; readonly error: unknown }, failures: number): void;
+  failed(
+    key: InstanceKey,
+    failure: WriteFailure | { readonly kind: 'threw'; readonly error: unknown },
+    failures: number,
+  ): void;
   /** The store cannot be reached; all workers wait for `holdMs`. */
   held(holdMs: number, message: string): void;
   newIdentityRefused(reason: 'rate' | 'total'): void;

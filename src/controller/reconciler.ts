@@ -104,11 +104,7 @@ export class Reconciler {
     return this.#apply(observed, plan, belief.kind === 'stale' ? belief.deadlineMs : undefined);
   }
 
-  async #apply(
-    observed: ObservedInstance,
-    plan: HealthPlan,
-    deadlineMs: number | undefined,
-  ): Promise<ReconcileResult> {
+  async #apply(observed: ObservedInstance, plan: HealthPlan, deadlineMs: number | undefined): Promise<ReconcileResult> {
     const { clock, cache, store, observer } = this.#parts;
     switch (plan.kind) {
       case 'nothing':

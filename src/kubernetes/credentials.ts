@@ -7,8 +7,11 @@ import { homeKubeconfigFile, kubeconfigSource } from './kubeconfig.ts';
 /** client-go reads token files again at the same pace; a kubelet replaces them long before they run out. */
 const REREAD_AFTER_MS = 60_000;
 
-/** A credential plugin may ask a cloud for a token; one that waits for a person to type would wait for ever. */
-const READ_TIMEOUT_MS = 30_000;
+/**
+ * A credential plugin may have to ask a cloud for a token, and one that waits for a person to type waits for ever.
+ * Below the time limit of a call, which waits for this.
+ */
+const READ_TIMEOUT_MS = 10_000;
 
 /** Every call may hear 401 at the same time, and a credential plugin is a process each time it runs. */
 const RENEW_PAUSE_MS = 5_000;

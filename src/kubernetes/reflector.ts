@@ -30,8 +30,10 @@ export interface ReflectorOptions<T> extends ListenerFeedOptions<T> {
 
 const DEFAULT_LIMITS: ReflectorLimits = {
   ...RECONNECT_DELAY_LIMITS,
-  // The API server sends a bookmark once a minute; 62 s is the longest that was measured.
-  silenceMs: 75_000,
+  // The API server sends a bookmark once a minute, but after a list that came as a watch it often leaves out the first:
+  // 122 s of silence is the longest that was measured. A path that loses every packet is found out by TCP after 40 s;
+  // this is for what still acknowledges bytes and no longer answers.
+  silenceMs: 135_000,
   // client-go's page.
   pageSize: 500,
   streaming: true,

@@ -20,7 +20,7 @@ await runProcess({
     defaultTimes: 2,
     logLevel: 'warn',
   },
-  backend: () => Promise.resolve(memoryBackend(systemClock.wallMs)),
+  backend: () => Promise.resolve(memoryBackend(() => systemClock.wallMs())),
   narrator,
   onStarted: ({ heartbeatPort, managementPort }) => {
     introduce(heartbeatPort, managementPort);

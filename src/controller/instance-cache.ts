@@ -109,12 +109,11 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
 
   removed(item: ObservedInstance): void {
     this.#heard(item.resourceVersion);
-    const before = this.byName(item.namespace, item.name);
-    if (before === undefined) return;
-    this.#byName.get(item.namespace)?.delete(item.name);
-    this.#unlink(before);
-    if (this.has(before.key)) this.#listener.changed(before.key);
-    else this.#listener.vanished(before.key);
+    // An object may be gone before the answer to its creation has come: its end is told all the same.
+    const { key } = this.byName(item.namespace, item.name) ?? item;
+    this.#forget(item);
+    if (this.has(key)) this.#listener.changed(key);
+    else this.#listener.vanished(key);
   }
 
   /** Takes the answer to a write of ours. */
@@ -141,6 +140,13 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
     const others = this.#byKey.get(item.key);
     this.#byKey.set(item.key, others === undefined ? item : [...asList(others), item].sort(oldestFirst));
     if (before !== undefined && before.key !== item.key && !this.has(before.key)) this.#listener.vanished(before.key);
+  }
+
+  #forget({ namespace, name }: ObservedInstance): void {
+    const before = this.byName(namespace, name);
+    if (before === undefined) return;
+    this.#byName.get(namespace)?.delete(name);
+    this.#unlink(before);
   }
 
   #unlink(instance: ObservedInstance): void {

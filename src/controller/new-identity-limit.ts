@@ -1,3 +1,5 @@
+import { TokenBucket } from './token-bucket.ts';
+
 export interface NewIdentityLimitOptions {
   /** New identities a second, once the burst is used up. */
   readonly perSecond: number;
@@ -21,29 +23,20 @@ const ADMITTED: Admission = { kind: 'admitted' };
  * ids can fill neither the cluster nor our memory. Known identities never come here.
  */
 export class NewIdentityLimit {
-  readonly #options: NewIdentityLimitOptions;
-  #tokens: number;
-  #filledAtMs: number;
+  readonly #total: number;
+  readonly #bucket: TokenBucket;
 
   constructor(options: NewIdentityLimitOptions, nowMs: number) {
-    this.#options = options;
-    this.#tokens = options.burst;
-    this.#filledAtMs = nowMs;
+    this.#total = options.total;
+    this.#bucket = new TokenBucket(options.perSecond, options.burst, nowMs);
   }
 
   /** Asks for one new identity when there are `knownCount` already. */
   admit(nowMs: number, knownCount: number): Admission {
-    if (knownCount >= this.#options.total) {
+    if (knownCount >= this.#total) {
       return { kind: 'refused', reason: 'total', retryAfterSeconds: FULL_RETRY_SECONDS };
     }
-    const { perSecond, burst } = this.#options;
-    this.#tokens = Math.min(burst, this.#tokens + ((nowMs - this.#filledAtMs) / 1000) * perSecond);
-    this.#filledAtMs = nowMs;
-    if (this.#tokens < 1) {
-      const retryAfterSeconds = Math.max(1, Math.ceil((1 - this.#tokens) / perSecond));
-      return { kind: 'refused', reason: 'rate', retryAfterSeconds };
-    }
-    this.#tokens -= 1;
-    return ADMITTED;
+    if (this.#bucket.take(nowMs)) return ADMITTED;
+    return { kind: 'refused', reason: 'rate', retryAfterSeconds: Math.max(1, Math.ceil(this.#bucket.waitSeconds)) };
   }
 }

@@ -9,6 +9,7 @@ import type { InstanceCache, InstanceObjects } from './instance-cache.ts';
 import { track } from './instance-tracking.ts';
 import type { InstanceStore, LoopObserver, WriteFailure, WriteOutcome } from './ports.ts';
 import { refreshMs } from './refresher.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 export interface ReconcilerParts {
   readonly clock: Clock;
@@ -41,10 +42,13 @@ const DONE: ReconcileResult = { kind: 'done' };
 export class Reconciler {
   readonly #parts: ReconcilerParts;
   readonly #judgingSinceMs: number;
+  readonly #refreshBudget: TokenBucket;
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
     this.#judgingSinceMs = parts.clock.nowMs();
+    const { statusWritesPerSecond } = parts;
+    this.#refreshBudget = new TokenBucket(statusWritesPerSecond, statusWritesPerSecond, this.#judgingSinceMs);
   }
 
   async reconcile(key: InstanceKey): Promise<ReconcileResult> {
@@ -115,10 +119,12 @@ export class Reconciler {
         return this.#resultOf(outcome);
       }
       case 'writeStatus': {
+        // After a start every stored time may be old: the refresher comes by again.
+        if (plan.purpose === 'refresh' && !this.#refreshBudget.take(clock.nowMs())) return DONE;
         const outcome = await store.writeStatus(observed, plan.status);
         if (outcome.kind !== 'written') return this.#resultOf(outcome);
         cache.written(outcome.instance);
-        if (plan.isTransition) {
+        if (plan.purpose === 'transition') {
           const delayMs = deadlineMs === undefined ? undefined : clock.nowMs() - deadlineMs;
           observer.transitioned(outcome.instance, observed.status?.healthySummary, delayMs);
         } else {

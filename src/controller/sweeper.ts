@@ -54,25 +54,37 @@ export class Sweeper {
   }
 
   async #beat(): Promise<void> {
-    const { clock, engine, selfDoubt, observer } = this.#parts;
-    const nowMs = clock.nowMs();
-    const stallMs = selfDoubt.observeTurn(nowMs);
-    if (stallMs > 0) observer.stalled(stallMs);
+    const { engine } = this.#parts;
+    const nowMs = this.#noteTurn();
     if ((engine.nextDueMs() ?? Number.POSITIVE_INFINITY) > nowMs) return;
-    for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await clock.turn();
+    for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await this.#turn();
     await this.#sweep(nowMs);
   }
 
   /** Hands over everything that was due at `judgedAtMs`, so much at a time. */
   async #sweep(judgedAtMs: number): Promise<void> {
-    const { clock, engine, enqueue, observer } = this.#parts;
+    const { engine, enqueue, observer } = this.#parts;
     while (!this.#isStopped) {
       const { keys, cappedCount, hasMore } = engine.takeStale(judgedAtMs, PER_TURN);
       for (const key of keys) enqueue(key);
       if (cappedCount > 0) observer.capped(cappedCount);
       if (!hasMore) return;
-      await clock.turn();
+      await this.#turn();
     }
+  }
+
+  async #turn(): Promise<void> {
+    await this.#parts.clock.turn();
+    this.#noteTurn();
+  }
+
+  /** Every turn is noted, so that a long sweep of short turns is not taken for a stall. */
+  #noteTurn(): number {
+    const { clock, selfDoubt, observer } = this.#parts;
+    const nowMs = clock.nowMs();
+    const stallMs = selfDoubt.observeTurn(nowMs);
+    if (stallMs > 0) observer.stalled(stallMs);
+    return nowMs;
   }
 }
 

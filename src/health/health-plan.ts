@@ -25,8 +25,15 @@ export interface PlanInput {
 
 export type HealthPlan =
   | { readonly kind: 'nothing'; readonly lookAgainMs: number | undefined }
-  | { readonly kind: 'writeStatus'; readonly status: InstanceStatus; readonly isTransition: boolean }
+  | { readonly kind: 'writeStatus'; readonly status: InstanceStatus; readonly purpose: WritePurpose }
   | { readonly kind: 'remove' };
+
+/**
+ * - `transition`: `Healthy` changes its status.
+ * - `correction`: something else is to be said: a reason, a message, a timing.
+ * - `refresh`: only the time of the last heartbeat has become old; this one may wait.
+ */
+export type WritePurpose = 'transition' | 'correction' | 'refresh';
 
 export function planHealth(input: PlanInput): HealthPlan {
   const { belief, observed } = input;
@@ -44,10 +51,12 @@ export function planHealth(input: PlanInput): HealthPlan {
     expiredWallMs: expiredWallMs(belief, before, wallMsOf),
     effective: timing,
   };
-  if (before !== undefined && sameButForLastHeartbeat(before, status) && !isRefreshDue(input, heardWallMs)) {
-    return { kind: 'nothing', lookAgainMs: removeInMs };
+  if (before === undefined || before.healthySummary !== status.healthySummary) {
+    return { kind: 'writeStatus', status, purpose: 'transition' };
   }
-  return { kind: 'writeStatus', status, isTransition: before?.healthySummary !== status.healthySummary };
+  if (!sameButForLastHeartbeat(before, status)) return { kind: 'writeStatus', status, purpose: 'correction' };
+  if (isRefreshDue(input, heardWallMs)) return { kind: 'writeStatus', status, purpose: 'refresh' };
+  return { kind: 'nothing', lookAgainMs: removeInMs };
 }
 
 /** The plan for an object whose identity an older object has: it says so, and is not judged. */
@@ -67,7 +76,7 @@ export function planDuplicate(
   if (observed.status !== undefined && sameButForLastHeartbeat(observed.status, status)) {
     return { kind: 'nothing', lookAgainMs: undefined };
   }
-  return { kind: 'writeStatus', status, isTransition: false };
+  return { kind: 'writeStatus', status, purpose: 'correction' };
 }
 
 /** The timing in force: a person's wish, else the default. */

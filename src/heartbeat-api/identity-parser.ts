@@ -62,7 +62,7 @@ function checkText(name: string, value: string, lengthMax: number): void {
   if (value === '') throw new V4Error('invalidParameters', `${name}: must not be empty`);
   // A string has at least as many code units as code points.
   if (value.length > lengthMax) {
-    const length = [...value].length;
+    const length = Array.from(value).length;
     if (length > lengthMax) {
       throw new V4Error('invalidParameters', `${name}: has ${length} characters, at most ${lengthMax} are allowed`);
     }

@@ -122,7 +122,9 @@ function toV4Error(error: FastifyError | V4Error, onError: (error: unknown) => v
 
 /** Answers what Node could not read as HTTP, in the API's shape, on the bare socket. */
 function replyToBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // A connection on which nothing was ever sent is closed without a word: a sender that opened it in advance
+  // would take an answer for the one to its next request.
+  if (error.code === 'ECONNRESET' || !socket.writable || socket.bytesRead === 0) {
     socket.destroy();
     return;
   }
@@ -138,12 +140,7 @@ function replyToBrokenRequest(error: Error & { code?: string }, socket: Socket):
 }
 
 function brokenRequest(code: string | undefined): V4Error {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new V4Error('headTooLarge', `at most ${HEAD_BYTES_MAX} bytes`);
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new V4Error('requestTimeout', 'send the whole request at once');
-    default:
-      return new V4Error('invalidParameters', 'not an HTTP/1.1 request');
-  }
+  if (code === 'HPE_HEADER_OVERFLOW') return new V4Error('headTooLarge', `at most ${HEAD_BYTES_MAX} bytes`);
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new V4Error('requestTimeout', 'send the whole request at once');
+  return new V4Error('invalidParameters', 'not an HTTP/1.1 request');
 }

@@ -44,7 +44,7 @@ export async function kubernetesBackend(parts: KubernetesBackendParts): Promise<
   const { config, clock, logger, metrics, version, environment } = parts;
   const credentials = await load(clock, environment);
   const facts = await credentials.current();
-  const repeated = new RepeatedWarning(logger, clock.nowMs);
+  const repeated = new RepeatedWarning(logger, () => clock.nowMs());
   const client = new ApiClient({
     credentials,
     clock,

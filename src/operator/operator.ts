@@ -154,16 +154,20 @@ export class Operator {
     this.#refresher.start();
   }
 
-  /** Resolves when the last reply is sent and the last write is answered, or `deadline` has ended. */
+  /**
+   * Resolves when the last reply is sent and the last write is answered, or `deadline` has ended.
+   *
+   * The judge stops first: from then on some sender may no longer reach us.
+   */
   async stop(deadline: AbortSignal): Promise<void> {
     const { clock, backend, logger } = this.#parts;
     logger.info('stopping');
     this.#isDraining = true;
-    await closeListener(this.#heartbeatServer, deadline);
     this.#selfDoubt.stopListening(clock.nowMs());
-    this.#isListening = false;
     this.#sweeper.stop();
     this.#refresher.stop();
+    await closeListener(this.#heartbeatServer, deadline);
+    this.#isListening = false;
     await orDeadline(this.#controller.stop(), deadline);
     await orDeadline(backend.stopWatching(), deadline);
     await closeListener(this.#managementServer, deadline);
@@ -173,7 +177,7 @@ export class Operator {
 
   #observer(): ReturnType<typeof loopObserver> {
     const { metrics, logger, clock, narrator } = this.#parts;
-    const observer = loopObserver(metrics, logger, new RepeatedWarning(logger, clock.nowMs));
+    const observer = loopObserver(metrics, logger, new RepeatedWarning(logger, () => clock.nowMs()));
     return narrator === undefined ? observer : withNarrator(observer, narrator);
   }
 
@@ -189,8 +193,8 @@ export class Operator {
       successBody: config.successBody,
       observer: { answered: (result, code, durationMs) => metrics.heartbeatAnswered(result, code, durationMs) },
       isDraining: () => this.#isDraining,
-      nowMs: clock.nowMs,
-      turn: clock.turn,
+      nowMs: () => clock.nowMs(),
+      turn: () => clock.turn(),
       version,
       keepAliveMs: config.keepAliveSeconds * 1000,
       headersTimeoutMs: config.headersTimeoutSeconds * 1000,

@@ -86,11 +86,17 @@ async function run(parts: ProcessParts, config: Config, logger: Logger): Promise
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
 
-  const ports = await operator.start();
-  onStarted?.(ports);
-  const failure = await Promise.race([operator.failed, signalled.promise]);
-  await operator.stop(AbortSignal.timeout(config.shutdownSeconds * 1000));
-  if (failure !== undefined) throw failure;
+  // No timer of ours keeps the process alive; while it is stopping, nothing else may.
+  const keepAlive = setInterval(() => undefined, 60_000);
+  try {
+    const ports = await operator.start();
+    onStarted?.(ports);
+    const failure = await Promise.race([operator.failed, signalled.promise]);
+    await operator.stop(AbortSignal.timeout(config.shutdownSeconds * 1000));
+    if (failure !== undefined) throw failure;
+  } finally {
+    clearInterval(keepAlive);
+  }
 }
 
 /** A mistake of ours that nobody caught: the state of the process is not known, so it ends, and says why. */

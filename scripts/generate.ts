@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type JSONSchema, compile } from 'json-schema-to-typescript';
 import { parse } from 'yaml';
+import { environmentName, flagName, SETTINGS } from '../src/config/settings.ts';
 
 interface Target {
   /** From the root of the repository. */
@@ -16,6 +17,10 @@ const targets: readonly Target[] = [
   {
     path: 'src/kubernetes/generated/heartbeat-instance.ts',
     content: () => typesOfCustomResource('deploy/crds/heartbeat-operator.io_heartbeatinstances.yaml'),
+  },
+  {
+    path: 'docs/settings.md',
+    content: () => Promise.resolve(settingsPage()),
   },
 ];
 
@@ -34,6 +39,35 @@ async function typesOfCustomResource(crdPath: string): Promise<string> {
     maxItems: 0,
     format: false,
   });
+}
+
+function settingsPage(): string {
+  const rows = Object.entries(SETTINGS).map(([name, { defaultValue, allowed, description }]) => {
+    const written = defaultValue === '' ? 'empty' : `\`${defaultValue}\``;
+    const cells = [`\`${flagName(name)}\`<br>\`${environmentName(name)}\``, written, allowed, description];
+    return `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
+  });
+  return `<!-- Generated from src/config/settings.ts by npm run generate. Do not edit. -->
+
+# Settings
+
+Each setting is a flag and an environment variable. A flag beats its variable, a variable beats the default.
+
+\`\`\`sh
+npm start -- --heartbeat-port 30200 --log-level=debug
+HBO_HEARTBEAT_PORT=30200 npm start
+npm start -- --print-config        # what is in force, as JSON; starts nothing
+\`\`\`
+
+All values are checked at the start. Every mistake is told in one line of its own, and the process ends with exit code 2.
+A variable that begins with \`HBO_\` and is no setting is such a mistake.
+
+| setting | default | allowed | meaning |
+| --- | --- | --- | --- |
+${rows.join('\n')}
+
+\`npm run dev\` has defaults of its own, for a quick look: \`npm run dev -- --print-config\` shows them.
+`;
 }
 
 function formatted(path: string, content: string): string {

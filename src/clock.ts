@@ -15,10 +15,19 @@ export interface Clock {
 
 export type Cancel = () => void;
 
+/** The longest wait of a Node timer; a longer one would fire at once. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   schedule(delayMs, task) {
+    if (delayMs > TIMER_MAX_MS) {
+      let cancel = systemClock.schedule(TIMER_MAX_MS, () => {
+        cancel = systemClock.schedule(delayMs - TIMER_MAX_MS, task);
+      });
+      return () => cancel();
+    }
     const timer = setTimeout(task, Math.max(0, delayMs));
     timer.unref();
     return () => clearTimeout(timer);

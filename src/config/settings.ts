@@ -120,7 +120,7 @@ export const SETTINGS = {
     defaultValue: 10,
     min: 2,
     max: 600,
-    description: 'How long a sender may take to send a whole request; greater than `headersTimeoutSeconds`.',
+    description: 'How long a sender may take to send a whole request; longer than for its head.',
   }),
   connectionsMax: integer({
     defaultValue: 20_000,

@@ -110,14 +110,20 @@ export class Controller {
         queue.addRateLimited(key, HOLD_LONGEST_MS);
         return;
       case 'unreachable':
-        this.#holdMs = Math.min(Math.max(this.#holdMs * 2, HOLD_FIRST_MS), HOLD_LONGEST_MS);
-        this.#hold(this.#holdMs, failure.message);
+        this.#holdLonger(failure.message);
         // Not the key's fault: it is tried again as soon as the store may be back.
         queue.addRateLimited(key, HOLD_LONGEST_MS);
         return;
       case 'refused':
         queue.addRateLimited(key);
     }
+  }
+
+  /** Doubles the hold, once for all workers that failed in the same moment. */
+  #holdLonger(message: string): void {
+    if (this.#parts.clock.nowMs() < this.#heldUntilMs) return;
+    this.#holdMs = Math.min(Math.max(this.#holdMs * 2, HOLD_FIRST_MS), HOLD_LONGEST_MS);
+    this.#hold(this.#holdMs, message);
   }
 
   #hold(holdMs: number, message: string): void {

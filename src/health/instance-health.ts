@@ -39,7 +39,7 @@ export function freshVerdict(
     case 'awaiting':
       return awaiting;
     case 'unheard':
-      return before === undefined || before.status === 'Unknown' ? awaiting : before;
+      return before === undefined || before.status === 'Unknown' ? notHeardYet : before;
     case 'fresh':
       return {
         status: 'True',
@@ -57,6 +57,13 @@ const awaiting: Verdict = {
   message: 'No heartbeat has been received yet.',
 };
 
+/** It was heard before, but not since it is judged: after a pause, or when its first status was never written. */
+const notHeardYet: Verdict = {
+  status: 'Unknown',
+  reason: Reason.AwaitingFirstHeartbeat,
+  message: 'No heartbeat has been received since the instance is judged.',
+};
+
 function staleVerdict(belief: Belief, timing: EffectiveTiming, wallMsOf: (momentMs: number) => number): Verdict {
   const { lastHeardMs, deadlineMs } = belief;
   const expired = deadlineMs === undefined ? '' : ` The deadline passed at ${isoTime(wallMsOf(deadlineMs))}.`;
@@ -68,12 +75,12 @@ function staleVerdict(belief: Belief, timing: EffectiveTiming, wallMsOf: (moment
     };
   }
   const heard = `last one at ${isoTime(wallMsOf(lastHeardMs))}`;
-  const grantedMs = deadlineMs === undefined ? 0 : deadlineMs - lastHeardMs - belief.ttlMs;
-  const granted = grantedMs >= 1 ? ` ${(grantedMs / 1000).toFixed(1)} s were granted on top.` : '';
+  const uncountedMs = deadlineMs === undefined ? 0 : deadlineMs - lastHeardMs - belief.ttlMs;
+  const uncounted = uncountedMs >= 1 ? ` ${(uncountedMs / 1000).toFixed(1)} s of the silence did not count.` : '';
   return {
     status: 'False',
     reason: Reason.HeartbeatExpired,
-    message: `No heartbeat within the time to live of ${ttlText(timing)}, ${heard}.${expired}${granted}`,
+    message: `No heartbeat within the time to live of ${ttlText(timing)}, ${heard}.${expired}${uncounted}`,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
 import { parseDomain, parseInstanceKey, type DomainRule, type PathParts } from './identity-parser.ts';
@@ -20,8 +20,6 @@ export interface HeartbeatRouteParts {
   readonly successBody: SuccessBody;
   readonly observer: HeartbeatObserver;
   readonly nowMs: () => number;
-  /** Whether the process is stopping: replies then ask the sender to connect anew, which leads it elsewhere. */
-  readonly isDraining: () => boolean;
 }
 
 /** Hears of every answered heartbeat; for metrics. */
@@ -31,42 +29,41 @@ export interface HeartbeatObserver {
 }
 
 /** Heartbeats carry no information in their body; more than this is no heartbeat. */
-export const HEARTBEAT_BODY_BYTES_MAX = 16 * 1024;
+const HEARTBEAT_BODY_BYTES_MAX = 16 * 1024;
 
-const SUCCESS = Buffer.from('Success');
-const EMPTY = Buffer.alloc(0);
+const SUCCESS = 'Success';
 
 /** The Go client's user agent: it never reads a body of a 200, and each one it is sent costs it a connection. */
 const LEAKING_CLIENT = 'go-client';
 
 /** `PUT …/heartbeat`: parse, accept, answer, all in one turn of the event loop. */
 export function registerHeartbeatRoute(app: FastifyInstance, parts: HeartbeatRouteParts): void {
-  const { accept, domainRule, successBody, observer, nowMs, isDraining } = parts;
+  const { accept, domainRule, successBody, observer, nowMs } = parts;
 
   app.put<{ Params: PathParts }>(HEARTBEAT_PATH, { bodyLimit: HEARTBEAT_BODY_BYTES_MAX }, (request, reply) => {
     const atMs = receivedAtMs(request);
     const domain = parseDomain(request.headers['x-domain-name'], domainRule);
     const answer = accept(parseInstanceKey(domain, request.params), atMs);
     if (answer.kind !== 'accepted') throw refusal(answer);
-    if (isDraining()) void reply.header('connection', 'close');
-    sendSuccess(reply, isBodyEmpty(request, successBody) ? EMPTY : SUCCESS);
+    sendSuccess(reply, isBodyEmpty(request.headers['user-agent'], successBody) ? '' : SUCCESS);
     observer.answered(answer.change, 200, nowMs() - atMs);
     return reply;
   });
 }
 
-function isBodyEmpty(request: FastifyRequest, successBody: SuccessBody): boolean {
+/** Whether a success says nothing to this client. */
+export function isBodyEmpty(userAgent: string | undefined, successBody: SuccessBody): boolean {
   switch (successBody) {
     case 'documented':
       return false;
     case 'empty':
       return true;
     case 'auto':
-      return request.headers['user-agent']?.startsWith(LEAKING_CLIENT) ?? false;
+      return userAgent?.startsWith(LEAKING_CLIENT) ?? false;
   }
 }
 
-function sendSuccess(reply: FastifyReply, body: Buffer): void {
+function sendSuccess(reply: FastifyReply, body: string): void {
   void reply.header('content-type', 'text/plain; charset=UTF-8').header('content-length', body.length).send(body);
 }
 

@@ -75,7 +75,7 @@ function checkText(name: string, value: string, lengthMax: number): void {
 /** Node reads header bytes as Latin-1; senders write UTF-8. Bytes that are no UTF-8 stay as they were read. */
 function decodeUtf8(latin1: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(latin1, 'latin1'));
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(latin1, 'latin1'));
   } catch {
     return latin1;
   }

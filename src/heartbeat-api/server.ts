@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
-import { STATUS_CODES } from 'node:http';
+import { type RequestListener, Server, STATUS_CODES } from 'node:http';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { BATCH_PATH, registerBatchRoute } from './batch-route.ts';
+import { answerPlainHeartbeat } from './plain-heartbeat.ts';
 import { HEARTBEAT_PATH, registerHeartbeatRoute, type HeartbeatRouteParts } from './heartbeat-route.ts';
 import { stampRequests } from './received-at.ts';
 import { HEALTH_PATH, READINESS_PATH, registerRegistryRoutes, VERSION_PATH } from './registry-routes.ts';
@@ -10,6 +11,8 @@ import { JSON_TYPE, V4Error } from './v4-error.ts';
 export interface HeartbeatServerParts extends HeartbeatRouteParts {
   readonly version: string;
   readonly turn: () => Promise<void>;
+  /** Whether the process is stopping: replies then ask the sender to connect anew, which leads it elsewhere. */
+  readonly isDraining: () => boolean;
   /** Idle connections are kept this long: longer than the longest usual heartbeat interval. */
   readonly keepAliveMs: number;
   /** A request without a body must have arrived within this, else 408. */
@@ -25,7 +28,7 @@ export interface HeartbeatServerParts extends HeartbeatRouteParts {
 }
 
 /** The request line and the headers together. */
-export const HEAD_BYTES_MAX = 16 * 1024;
+const HEAD_BYTES_MAX = 16 * 1024;
 
 /** How often Node looks for requests that take too long; its own default of 30 s would let them live that much longer. */
 const TIMEOUT_CHECK_MS = 1_000;
@@ -34,23 +37,12 @@ const TIMEOUT_CHECK_MS = 1_000;
 export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstance {
   const app = Fastify({
     logger: false,
-    // All of Node's limits are given twice: fastify sets some of them again on the server it made,
-    // and Node swaps headersTimeout and requestTimeout if it sees them in the wrong order.
-    http: {
-      maxHeaderSize: HEAD_BYTES_MAX,
-      headersTimeout: parts.headersTimeoutMs,
-      requestTimeout: parts.requestTimeoutMs,
-      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-      keepAliveTimeout: parts.keepAliveMs,
-      noDelay: true,
-    },
-    requestTimeout: parts.requestTimeoutMs,
-    keepAliveTimeout: parts.keepAliveMs,
+    serverFactory: (handleByRoutes) => createServer(parts, handleByRoutes),
     return503OnClosing: false,
     clientErrorHandler: replyToBrokenRequest,
-    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       const refused = toV4Error(error, parts.onError);
-      parts.observer.answered(refused.resultName, refused.row.status, 0);
+      if (HEARTBEAT_LIKE.test(request.url)) parts.observer.answered(refused.resultName, refused.row.status, 0);
       sendError(reply, refused);
     },
     routerOptions: {
@@ -61,29 +53,60 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
       ignoreDuplicateSlashes: false,
     },
   });
-  app.server.maxConnections = parts.connectionsMax;
-  app.server.on('drop', parts.onConnectionDropped);
-
   stampRequests(app, parts.nowMs);
+  app.addHook('onRequest', (request, reply, done) => {
+    if (parts.isDraining()) void reply.header('connection', 'close');
+    // Node would refuse this by itself, with an empty body.
+    if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
+      done(new V4Error('invalidParameters', 'Host: HTTP/1.1 requires the header'));
+    } else {
+      done();
+    }
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const refused = toV4Error(error, parts.onError);
+    const refused = error.code === NO_CONTENT_TYPE ? unserved(request.url) : toV4Error(error, parts.onError);
     if (request.routeOptions.url === HEARTBEAT_PATH) {
       parts.observer.answered(refused.resultName, refused.row.status, parts.nowMs() - request.receivedAtMs);
     }
     return sendError(reply, refused);
   });
   app.setNotFoundHandler((request) => {
-    const allow = allowedMethods(request.url);
-    if (allow === undefined) throw new V4Error('notFound', 'see docs/protocol.md for the paths that are served');
-    throw new V4Error('methodNotAllowed', `allowed here: ${allow}`, { allow });
+    throw unserved(request.url);
   });
 
   registerHeartbeatRoute(app, parts);
   registerBatchRoute(app, parts, parts.turn);
   registerRegistryRoutes(app, parts.version);
   return app;
+}
+
+/**
+ * Node's server with all its limits. Heartbeats of the plain kind are answered here, everything else by the routes.
+ *
+ * While the process is stopping, all goes by the routes, which ask the sender to connect anew.
+ */
+function createServer(parts: HeartbeatServerParts, handleByRoutes: RequestListener): Server {
+  const server = new Server(
+    {
+      maxHeaderSize: HEAD_BYTES_MAX,
+      headersTimeout: parts.headersTimeoutMs,
+      requestTimeout: parts.requestTimeoutMs,
+      connectionsCheckingInterval: TIMEOUT_CHECK_MS,
+      keepAliveTimeout: parts.keepAliveMs,
+      noDelay: true,
+      requireHostHeader: false,
+    },
+    (request, response) => {
+      if (parts.isDraining() || !answerPlainHeartbeat(request, response, parts)) handleByRoutes(request, response);
+    },
+  );
+  server.maxConnections = parts.connectionsMax;
+  server.on('drop', parts.onConnectionDropped);
+  // An expectation that nobody knows is no reason to refuse a heartbeat.
+  server.on('checkExpectation', (request, response) => server.emit('request', request, response));
+  return server;
 }
 
 function sendError(reply: FastifyReply, refused: V4Error): FastifyReply {
@@ -99,9 +122,18 @@ const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [VERSION_PATH, 'GET, HEAD'],
 ].map(([path, allow]) => [new RegExp(`^${path?.replaceAll(/:\w+/g, '[^/]*')}$`), allow ?? '']);
 
-function allowedMethods(url: string): string | undefined {
-  const [path] = url.split('?', 1);
-  return ALLOWED.find(([pattern]) => pattern.test(path ?? ''))?.[1];
+/** A path that cannot be decoded has no route; by its end it was meant as a heartbeat. */
+const HEARTBEAT_LIKE = /\/heartbeat(?:$|[?#])/;
+
+/** Fastify's word for a QUERY, which must say what its content is, before it looks for the path. */
+const NO_CONTENT_TYPE = 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE';
+
+/** Why a request that no route takes is refused: its path is not served, or not with this method. */
+function unserved(url: string): V4Error {
+  const [path = ''] = url.split(/[?#]/, 1);
+  const allow = ALLOWED.find(([pattern]) => pattern.test(path))?.[1];
+  if (allow === undefined) return new V4Error('notFound', 'see docs/protocol.md for the paths that are served');
+  return new V4Error('methodNotAllowed', `allowed here: ${allow}`, { allow });
 }
 
 /** Fastify's errors in the API's words. What is no known refusal is a mistake of ours, and is reported. */
@@ -112,6 +144,8 @@ function toV4Error(error: FastifyError | V4Error, onError: (error: unknown) => v
       return new V4Error('invalidParameters', 'path: a percent escape does not decode to UTF-8');
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new V4Error('bodyTooLarge', 'a heartbeat may have 16 KiB, a batch 2 MiB');
+    // The sender is gone, and nobody reads this.
+    case 'ECONNRESET':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
       return new V4Error('invalidParameters', 'body: its length is not what Content-Length said');
     default:

@@ -1,8 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import type { InstanceKey } from '../liveness/instance-key.ts';
-import { refusal, type HeartbeatRouteParts } from './heartbeat-route.ts';
+import { type HeartbeatRouteParts, refusalOf, resultOf, UNKNOWN_INSTANCE } from './heartbeat-route.ts';
 import { parseDomain, parseInstanceKey } from './identity-parser.ts';
-import { JSON_TYPE, V4Error } from './v4-error.ts';
+import { JSON_TYPE, sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export const BATCH_PATH = '/v4/:projectId/registry/heartbeats' as const;
 
@@ -10,6 +9,11 @@ export const BATCH_BODY_BYTES_MAX = 2 * 1024 * 1024;
 
 /** Heartbeats taken in one turn of the event loop; others are answered in between. */
 const PER_TURN = 500;
+
+/** Reading a text cannot be done a part at a time: more heartbeats at once would hold the event loop for too long. */
+const ELEMENTS_MAX = 10_000;
+
+const OPENING_BRACE = '{'.charCodeAt(0);
 
 /** One heartbeat of a batch, as service-center names its parts. */
 interface BatchElement {
@@ -32,73 +36,82 @@ export function registerBatchRoute(app: FastifyInstance, parts: HeartbeatRoutePa
     async (request, reply) => {
       const atMs = request.receivedAtMs;
       const domain = parseDomain(request.headers['x-domain-name'], domainRule);
-      const answers: object[] = [];
-      for (const [index, element] of parseBatch(request.body).entries()) {
+      if (domain instanceof V4Refusal) return sendRefusal(reply, domain);
+      const items = parseBatch(request.body);
+      if (items instanceof V4Refusal) return sendRefusal(reply, items);
+      const elements = new Map<string, BatchElement>();
+      for (const [index, item] of items.entries()) {
         if (index % PER_TURN === PER_TURN - 1) await turn();
+        const element = parseElement(item);
+        // Nothing is heard of a batch that is not whole.
+        if (element === undefined) return sendRefusal(reply, UNMARSHAL_ERROR);
+        elements.set(`${element.serviceId}\n${element.instanceId}`, element);
+      }
+      const answers: string[] = [];
+      for (const element of elements.values()) {
+        if (answers.length % PER_TURN === PER_TURN - 1) await turn();
         answers.push(answerElement(domain, request.params.projectId, element, atMs));
       }
-      return reply.header('content-type', JSON_TYPE).send(JSON.stringify({ instances: answers }));
+      return reply.header('content-type', JSON_TYPE).send(`{"instances":[${answers.join(',')}]}`);
     },
   );
 
-  function answerElement(domain: string, projectId: string, element: BatchElement, atMs: number): object {
-    const named = {
+  function answerElement(domain: string, projectId: string, element: BatchElement, atMs: number): string {
+    const key = parseInstanceKey(domain, { projectId, ...element });
+    const answer = key instanceof V4Refusal ? asUnknown(key) : accept(key, atMs);
+    const refused = refusalOf(answer);
+    observer.answered(resultOf(answer), 200, nowMs() - atMs);
+    return JSON.stringify({
       ...(element.serviceId === '' ? {} : { serviceId: element.serviceId }),
       ...(element.instanceId === '' ? {} : { instanceId: element.instanceId }),
-    };
-    try {
-      const answer = accept(elementKey(domain, projectId, element), atMs);
-      if (answer.kind !== 'accepted') throw refusal(answer);
-      observer.answered(answer.change, 200, nowMs() - atMs);
-      return named;
-    } catch (error) {
-      if (!(error instanceof V4Error)) throw error;
-      observer.answered(error.resultName, 200, nowMs() - atMs);
-      return { ...named, errMessage: `${error.row.message}(${error.detail})` };
-    }
+      ...(refused === undefined ? {} : { errMessage: `${refused.row.message}(${refused.detail})` }),
+    });
   }
 }
 
 /** service-center does not look at the ids of a batch: one that is not legal is one that does not exist. */
-function elementKey(domain: string, projectId: string, element: BatchElement): InstanceKey {
-  try {
-    return parseInstanceKey(domain, { projectId, ...element });
-  } catch (error) {
-    if (error instanceof V4Error && error.detail.startsWith('project_id')) throw error;
-    throw refusal({ kind: 'unknownInstance' });
-  }
+function asUnknown(refused: V4Refusal): V4Refusal {
+  return refused.detail.startsWith('project_id') ? refused : UNKNOWN_INSTANCE;
 }
 
-/** @throws V4Error 400001 with service-center's two details: `Unmarshal error` and `Request format invalid.` */
-export function parseBatch(body: unknown): readonly BatchElement[] {
+// service-center's two details.
+const UNMARSHAL_ERROR = new V4Refusal('invalidParameters', 'Unmarshal error');
+const FORMAT_INVALID = new V4Refusal('invalidParameters', 'Request format invalid.');
+
+const TOO_MANY = new V4Refusal('invalidParameters', `instances: at most ${ELEMENTS_MAX} in one request`);
+
+function parseBatch(body: unknown): readonly unknown[] | V4Refusal {
+  if (!Buffer.isBuffer(body)) return UNMARSHAL_ERROR;
+  if (objectCount(body) > ELEMENTS_MAX + 1) return TOO_MANY;
   const document = parseJson(body);
-  if (!isRecord(document)) throw unmarshalError();
+  if (!isRecord(document)) return UNMARSHAL_ERROR;
   const list = field(document, 'instances');
-  if (list === undefined || list === null) throw new V4Error('invalidParameters', 'Request format invalid.');
-  if (!Array.isArray(list)) throw unmarshalError();
-  if (list.length === 0) throw new V4Error('invalidParameters', 'Request format invalid.');
-  const elements = new Map<string, BatchElement>();
-  for (const item of list as unknown[]) {
-    if (!isRecord(item)) throw unmarshalError();
-    const element = { serviceId: text(item, 'serviceId'), instanceId: text(item, 'instanceId') };
-    elements.set(`${element.serviceId}\n${element.instanceId}`, element);
-  }
-  return [...elements.values()];
+  if (list === undefined || list === null) return FORMAT_INVALID;
+  if (!Array.isArray(list)) return UNMARSHAL_ERROR;
+  return list.length === 0 ? FORMAT_INVALID : (list as readonly unknown[]);
 }
 
-function parseJson(body: unknown): unknown {
-  if (!Buffer.isBuffer(body)) throw unmarshalError();
+/** How many objects the text can hold. Counted before it is parsed, which cannot be done a part at a time. */
+function objectCount(body: Buffer): number {
+  let count = 0;
+  for (const byte of body) if (byte === OPENING_BRACE) count += 1;
+  return count;
+}
+
+/** undefined for what is no heartbeat at all. */
+function parseElement(item: unknown): BatchElement | undefined {
+  if (!isRecord(item)) return undefined;
+  const serviceId = field(item, 'serviceId') ?? '';
+  const instanceId = field(item, 'instanceId') ?? '';
+  return typeof serviceId === 'string' && typeof instanceId === 'string' ? { serviceId, instanceId } : undefined;
+}
+
+function parseJson(body: Buffer): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
-    throw unmarshalError();
+    return undefined;
   }
-}
-
-function text(record: Readonly<Record<string, unknown>>, name: string): string {
-  const value = field(record, name) ?? '';
-  if (typeof value !== 'string') throw unmarshalError();
-  return value;
 }
 
 /** The field of that name, in whatever case: service-center's own documents spell `Instances`. */
@@ -110,8 +123,4 @@ function field(record: Readonly<Record<string, unknown>>, name: string): unknown
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function unmarshalError(): V4Error {
-  return new V4Error('invalidParameters', 'Unmarshal error');
 }

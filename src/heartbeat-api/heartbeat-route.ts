@@ -1,9 +1,9 @@
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
-import { parseDomain, parseInstanceKey, type DomainRule, type PathParts } from './identity-parser.ts';
+import { type DomainRule, parseHeartbeat, type PathParts } from './identity-parser.ts';
 import { receivedAtMs } from './received-at.ts';
-import { V4Error } from './v4-error.ts';
+import { sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export const HEARTBEAT_PATH =
   '/v4/:projectId/registry/microservices/:serviceId/instances/:instanceId/heartbeat' as const;
@@ -31,7 +31,8 @@ export interface HeartbeatObserver {
 /** Heartbeats carry no information in their body; more than this is no heartbeat. */
 const HEARTBEAT_BODY_BYTES_MAX = 16 * 1024;
 
-const SUCCESS = 'Success';
+export const SUCCESS = 'Success';
+export const TEXT_TYPE = 'text/plain; charset=UTF-8';
 
 /** The Go client's user agent: it never reads a body of a 200, and each one it is sent costs it a connection. */
 const LEAKING_CLIENT = 'go-client';
@@ -42,11 +43,16 @@ export function registerHeartbeatRoute(app: FastifyInstance, parts: HeartbeatRou
 
   app.put<{ Params: PathParts }>(HEARTBEAT_PATH, { bodyLimit: HEARTBEAT_BODY_BYTES_MAX }, (request, reply) => {
     const atMs = receivedAtMs(request);
-    const domain = parseDomain(request.headers['x-domain-name'], domainRule);
-    const answer = accept(parseInstanceKey(domain, request.params), atMs);
-    if (answer.kind !== 'accepted') throw refusal(answer);
-    sendSuccess(reply, isBodyEmpty(request.headers['user-agent'], successBody) ? '' : SUCCESS);
-    observer.answered(answer.change, 200, nowMs() - atMs);
+    const key = parseHeartbeat(request.headers['x-domain-name'], request.params, domainRule);
+    const answer = key instanceof V4Refusal ? key : accept(key, atMs);
+    const refused = refusalOf(answer);
+    if (refused === undefined) {
+      void reply.header('content-type', TEXT_TYPE);
+      void reply.send(isBodyEmpty(request.headers['user-agent'], successBody) ? '' : SUCCESS);
+    } else {
+      void sendRefusal(reply, refused);
+    }
+    observer.answered(resultOf(answer), refused?.row.status ?? 200, nowMs() - atMs);
     return reply;
   });
 }
@@ -63,18 +69,25 @@ export function isBodyEmpty(userAgent: string | undefined, successBody: SuccessB
   }
 }
 
-function sendSuccess(reply: FastifyReply, body: string): void {
-  void reply.header('content-type', 'text/plain; charset=UTF-8').header('content-length', body.length).send(body);
-}
-
-/** The refusal that an answer other than `accepted` means. */
-export function refusal(answer: Exclude<HeartbeatAnswer, { kind: 'accepted' }>): V4Error {
+/** The refusal that an answer comes to; undefined when it is accepted. */
+export function refusalOf(answer: HeartbeatAnswer | V4Refusal): V4Refusal | undefined {
+  if (answer instanceof V4Refusal) return answer;
   switch (answer.kind) {
+    case 'accepted':
+      return undefined;
     case 'unknownInstance':
-      return new V4Error('unknownInstance', 'leaseId not exist, instance not exist');
+      return UNKNOWN_INSTANCE;
     case 'tooManyNew':
-      return new V4Error('tooManyNew', `try again in ${answer.retryAfterSeconds} s`, {
+      return new V4Refusal('tooManyNew', `try again in ${answer.retryAfterSeconds} s`, {
         'retry-after': String(answer.retryAfterSeconds),
       });
   }
+}
+
+export const UNKNOWN_INSTANCE = new V4Refusal('unknownInstance', 'leaseId not exist, instance not exist');
+
+/** The word under which an answer is counted. */
+export function resultOf(answer: HeartbeatAnswer | V4Refusal): string {
+  if (answer instanceof V4Refusal) return answer.resultName;
+  return answer.kind === 'accepted' ? answer.change : answer.kind;
 }

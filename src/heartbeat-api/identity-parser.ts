@@ -1,8 +1,8 @@
 import { instanceKey, type InstanceKey } from '../liveness/instance-key.ts';
-import { V4Error } from './v4-error.ts';
+import { V4Refusal } from './v4-refusal.ts';
 
 /** Lengths in characters (code points) of the decoded value, from the documented contract. */
-export const LENGTHS = { domain: 256, projectId: 64, serviceId: 64, instanceId: 64 } as const;
+const LENGTHS = { domain: 256, projectId: 64, serviceId: 64, instanceId: 64 } as const;
 
 /** Control characters of both sets, and the two Unicode line breaks. */
 // oxlint-disable-next-line no-control-regex -- finding them is the point
@@ -12,6 +12,16 @@ const INSTANCE_ID = /^[A-Za-z0-9_.-]*$/;
 
 const NON_ASCII = /[^\0-\u007F]/;
 
+/** The key of a heartbeat from its header and its path, or the first refusal. */
+export function parseHeartbeat(
+  header: string | string[] | undefined,
+  parts: PathParts,
+  rule: DomainRule,
+): InstanceKey | V4Refusal {
+  const domain = parseDomain(header, rule);
+  return domain instanceof V4Refusal ? domain : parseInstanceKey(domain, parts);
+}
+
 /** The decoded parts of a heartbeat's path. */
 export interface PathParts {
   readonly projectId: string;
@@ -19,20 +29,21 @@ export interface PathParts {
   readonly instanceId: string;
 }
 
-/**
- * The key of the instance that a heartbeat names.
- *
- * @throws V4Error 400001 that names the first part that breaks its rule.
- */
-export function parseInstanceKey(domain: string, parts: PathParts): InstanceKey {
-  checkText('project_id', parts.projectId, LENGTHS.projectId);
-  checkText('serviceId', parts.serviceId, LENGTHS.serviceId);
-  checkText('instanceId', parts.instanceId, LENGTHS.instanceId);
-  if (!INSTANCE_ID.test(parts.instanceId)) {
-    throw new V4Error('invalidParameters', 'instanceId: only the characters A-Z a-z 0-9 _ . - are allowed');
-  }
-  return instanceKey(domain, parts.projectId, parts.serviceId, parts.instanceId);
+/** The key of the instance that a heartbeat names, or 400001 with the first part that breaks its rule. */
+export function parseInstanceKey(domain: string, parts: PathParts): InstanceKey | V4Refusal {
+  return (
+    broken('project_id', parts.projectId, LENGTHS.projectId) ??
+    broken('serviceId', parts.serviceId, LENGTHS.serviceId) ??
+    broken('instanceId', parts.instanceId, LENGTHS.instanceId) ??
+    (INSTANCE_ID.test(parts.instanceId) ? undefined : ILLEGAL_INSTANCE_ID) ??
+    instanceKey(domain, parts.projectId, parts.serviceId, parts.instanceId)
+  );
 }
+
+const ILLEGAL_INSTANCE_ID = new V4Refusal(
+  'invalidParameters',
+  'instanceId: only the characters A-Z a-z 0-9 _ . - are allowed',
+);
 
 /** How a missing `x-domain-name` is treated. */
 export interface DomainRule {
@@ -43,33 +54,31 @@ export interface DomainRule {
 const DEFAULT_DOMAIN = 'default';
 
 /**
- * The tenant's name from the `x-domain-name` header.
- *
- * @throws V4Error 400001 if it is required and missing or empty, too long, or holds a control character.
+ * The tenant's name from the `x-domain-name` header, or 400001 if it is required and missing or empty, too long,
+ * or holds a control character.
  */
-export function parseDomain(header: string | string[] | undefined, rule: DomainRule): string {
+export function parseDomain(header: string | string[] | undefined, rule: DomainRule): string | V4Refusal {
   const value = Array.isArray(header) ? header.join(', ') : header;
   if (value === undefined || value === '') {
-    if (rule.isRequired) throw new V4Error('invalidParameters', 'x-domain-name: the header is required');
-    return DEFAULT_DOMAIN;
+    if (!rule.isRequired) return DEFAULT_DOMAIN;
+    return new V4Refusal('invalidParameters', 'x-domain-name: the header is required');
   }
   const domain = NON_ASCII.test(value) ? decodeUtf8(value) : value;
-  checkText('x-domain-name', domain, LENGTHS.domain);
-  return domain;
+  return broken('x-domain-name', domain, LENGTHS.domain) ?? domain;
 }
 
-function checkText(name: string, value: string, lengthMax: number): void {
-  if (value === '') throw new V4Error('invalidParameters', `${name}: must not be empty`);
+/** The refusal of a text that breaks the rules for all four parts. */
+function broken(name: string, value: string, lengthMax: number): V4Refusal | undefined {
+  if (value === '') return new V4Refusal('invalidParameters', `${name}: must not be empty`);
   // A string has at least as many code units as code points.
   if (value.length > lengthMax) {
     const length = Array.from(value).length;
     if (length > lengthMax) {
-      throw new V4Error('invalidParameters', `${name}: has ${length} characters, at most ${lengthMax} are allowed`);
+      return new V4Refusal('invalidParameters', `${name}: has ${length} characters, at most ${lengthMax} are allowed`);
     }
   }
-  if (FORBIDDEN.test(value)) {
-    throw new V4Error('invalidParameters', `${name}: control characters and line breaks are not allowed`);
-  }
+  if (!FORBIDDEN.test(value)) return undefined;
+  return new V4Refusal('invalidParameters', `${name}: control characters and line breaks are not allowed`);
 }
 
 /** Node reads header bytes as Latin-1; senders write UTF-8. Bytes that are no UTF-8 stay as they were read. */

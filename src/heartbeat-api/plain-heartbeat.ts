@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isBodyEmpty, refusal, type HeartbeatRouteParts } from './heartbeat-route.ts';
-import { parseDomain, parseInstanceKey, type PathParts } from './identity-parser.ts';
-import { JSON_TYPE, V4Error } from './v4-error.ts';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { type HeartbeatRouteParts, isBodyEmpty, refusalOf, resultOf, SUCCESS, TEXT_TYPE } from './heartbeat-route.ts';
+import { parseHeartbeat, type PathParts } from './identity-parser.ts';
+import { JSON_TYPE, V4Refusal } from './v4-refusal.ts';
 
 const BEFORE_PROJECT = '/v4/';
 const BEFORE_SERVICE = '/registry/microservices/';
@@ -25,20 +25,18 @@ export function answerPlainHeartbeat(
   parts: HeartbeatRouteParts,
 ): boolean {
   const path = request.method === 'PUT' ? plainHeartbeatPath(request.url ?? '') : undefined;
-  if (path === undefined || hasBody(request) || request.headers.host === undefined) return false;
+  const { headers } = request;
+  if (path === undefined || hasBody(headers) || headers.host === undefined) return false;
   const receivedAtMs = parts.nowMs();
-  const key = plainKey(request, path, parts);
-  if (key === undefined) return false;
+  const key = parseHeartbeat(headers['x-domain-name'], path, parts.domainRule);
+  if (key instanceof V4Refusal) return false;
 
   const answer = parts.accept(key, receivedAtMs);
-  if (answer.kind === 'accepted') {
-    sendSuccess(response, isBodyEmpty(request.headers['user-agent'], parts.successBody) ? '' : 'Success');
-    parts.observer.answered(answer.change, 200, parts.nowMs() - receivedAtMs);
-  } else {
-    const refused = refusal(answer);
-    sendRefusal(response, refused);
-    parts.observer.answered(refused.resultName, refused.row.status, parts.nowMs() - receivedAtMs);
-  }
+  const refused = refusalOf(answer);
+  if (refused === undefined)
+    send(response, TEXT_TYPE, isBodyEmpty(headers['user-agent'], parts.successBody) ? '' : SUCCESS);
+  else sendRefused(response, refused);
+  parts.observer.answered(resultOf(answer), response.statusCode, parts.nowMs() - receivedAtMs);
   return true;
 }
 
@@ -60,34 +58,20 @@ export function plainHeartbeatPath(url: string): PathParts | undefined {
   };
 }
 
-function hasBody({ headers }: IncomingMessage): boolean {
+function hasBody(headers: IncomingHttpHeaders): boolean {
   const length = headers['content-length'];
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
-function plainKey(
-  request: IncomingMessage,
-  path: PathParts,
-  parts: HeartbeatRouteParts,
-): ReturnType<typeof parseInstanceKey> | undefined {
-  try {
-    return parseInstanceKey(parseDomain(request.headers['x-domain-name'], parts.domainRule), path);
-  } catch (error) {
-    if (error instanceof V4Error) return undefined;
-    throw error;
-  }
+function sendRefused(response: ServerResponse, refused: V4Refusal): void {
+  response.statusCode = refused.row.status;
+  for (const [name, value] of Object.entries(refused.headers)) response.setHeader(name, value);
+  send(response, JSON_TYPE, refused.body);
 }
 
 /** A body that is a string leaves in one write with the head; a buffer would be a second piece, which costs half as much again. */
-function sendSuccess(response: ServerResponse, body: string): void {
-  response.setHeader('content-type', 'text/plain; charset=UTF-8');
-  response.setHeader('content-length', body.length);
+function send(response: ServerResponse, type: string, body: string): void {
+  response.setHeader('content-type', type);
+  response.setHeader('content-length', Buffer.byteLength(body));
   response.end(body);
-}
-
-function sendRefusal(response: ServerResponse, refused: V4Error): void {
-  response.statusCode = refused.row.status;
-  for (const [name, value] of Object.entries(refused.headers)) response.setHeader(name, value);
-  response.setHeader('content-type', JSON_TYPE);
-  response.end(refused.body);
 }

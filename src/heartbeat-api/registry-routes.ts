@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { JSON_TYPE } from './v4-error.ts';
+import { JSON_TYPE } from './v4-refusal.ts';
 
 export const HEALTH_PATH = '/v4/:projectId/registry/health' as const;
 export const READINESS_PATH = '/v4/:projectId/registry/health/readiness' as const;

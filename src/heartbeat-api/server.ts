@@ -6,7 +6,7 @@ import { answerPlainHeartbeat } from './plain-heartbeat.ts';
 import { HEARTBEAT_PATH, registerHeartbeatRoute, type HeartbeatRouteParts } from './heartbeat-route.ts';
 import { stampRequests } from './received-at.ts';
 import { HEALTH_PATH, READINESS_PATH, registerRegistryRoutes, VERSION_PATH } from './registry-routes.ts';
-import { JSON_TYPE, V4Error } from './v4-error.ts';
+import { JSON_TYPE, sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export interface HeartbeatServerParts extends HeartbeatRouteParts {
   readonly version: string;
@@ -41,9 +41,9 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
     return503OnClosing: false,
     clientErrorHandler: replyToBrokenRequest,
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      const refused = toV4Error(error, parts.onError);
+      const refused = refusalOfFastify(error, parts.onError);
       if (HEARTBEAT_LIKE.test(request.url)) parts.observer.answered(refused.resultName, refused.row.status, 0);
-      sendError(reply, refused);
+      void sendRefusal(reply, refused);
     },
     routerOptions: {
       // Our own rules for lengths answer in the API's words; the router's limit must not come first.
@@ -58,7 +58,7 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
     if (parts.isDraining()) void reply.header('connection', 'close');
     // Node would refuse this by itself, with an empty body.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
-      done(new V4Error('invalidParameters', 'Host: HTTP/1.1 requires the header'));
+      void sendRefusal(reply, new V4Refusal('invalidParameters', 'Host: HTTP/1.1 requires the header'));
     } else {
       done();
     }
@@ -66,15 +66,13 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const refused = error.code === NO_CONTENT_TYPE ? unserved(request.url) : toV4Error(error, parts.onError);
+    const refused = error.code === NO_CONTENT_TYPE ? unserved(request.url) : refusalOfFastify(error, parts.onError);
     if (request.routeOptions.url === HEARTBEAT_PATH) {
       parts.observer.answered(refused.resultName, refused.row.status, parts.nowMs() - request.receivedAtMs);
     }
-    return sendError(reply, refused);
+    return sendRefusal(reply, refused);
   });
-  app.setNotFoundHandler((request) => {
-    throw unserved(request.url);
-  });
+  app.setNotFoundHandler((request, reply) => sendRefusal(reply, unserved(request.url)));
 
   registerHeartbeatRoute(app, parts);
   registerBatchRoute(app, parts, parts.turn);
@@ -109,10 +107,6 @@ function createServer(parts: HeartbeatServerParts, handleByRoutes: RequestListen
   return server;
 }
 
-function sendError(reply: FastifyReply, refused: V4Error): FastifyReply {
-  return reply.code(refused.row.status).headers(refused.headers).header('content-type', JSON_TYPE).send(refused.body);
-}
-
 /** Each path that is served, as a pattern, with the methods that may be used on it. */
 const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [HEARTBEAT_PATH, 'PUT'],
@@ -129,28 +123,27 @@ const HEARTBEAT_LIKE = /\/heartbeat(?:$|[?#])/;
 const NO_CONTENT_TYPE = 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE';
 
 /** Why a request that no route takes is refused: its path is not served, or not with this method. */
-function unserved(url: string): V4Error {
+function unserved(url: string): V4Refusal {
   const [path = ''] = url.split(/[?#]/, 1);
   const allow = ALLOWED.find(([pattern]) => pattern.test(path))?.[1];
-  if (allow === undefined) return new V4Error('notFound', 'see docs/protocol.md for the paths that are served');
-  return new V4Error('methodNotAllowed', `allowed here: ${allow}`, { allow });
+  if (allow === undefined) return new V4Refusal('notFound', 'see docs/protocol.md for the paths that are served');
+  return new V4Refusal('methodNotAllowed', `allowed here: ${allow}`, { allow });
 }
 
 /** Fastify's errors in the API's words. What is no known refusal is a mistake of ours, and is reported. */
-function toV4Error(error: FastifyError | V4Error, onError: (error: unknown) => void): V4Error {
-  if (error instanceof V4Error) return error;
+function refusalOfFastify(error: FastifyError, onError: (error: unknown) => void): V4Refusal {
   switch (error.code) {
     case 'FST_ERR_BAD_URL':
-      return new V4Error('invalidParameters', 'path: a percent escape does not decode to UTF-8');
+      return new V4Refusal('invalidParameters', 'path: a percent escape does not decode to UTF-8');
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new V4Error('bodyTooLarge', 'a heartbeat may have 16 KiB, a batch 2 MiB');
+      return new V4Refusal('bodyTooLarge', 'a heartbeat may have 16 KiB, a batch 2 MiB');
     // The sender is gone, and nobody reads this.
     case 'ECONNRESET':
     case 'FST_ERR_CTP_INVALID_CONTENT_LENGTH':
-      return new V4Error('invalidParameters', 'body: its length is not what Content-Length said');
+      return new V4Refusal('invalidParameters', 'body: its length is not what Content-Length said');
     default:
       onError(error);
-      return new V4Error('internal', '');
+      return new V4Refusal('internal', '');
   }
 }
 
@@ -173,8 +166,8 @@ function replyToBrokenRequest(error: Error & { code?: string }, socket: Socket):
   socket.end(`${head.join('\r\n')}\r\n\r\n${refused.body}`);
 }
 
-function brokenRequest(code: string | undefined): V4Error {
-  if (code === 'HPE_HEADER_OVERFLOW') return new V4Error('headTooLarge', `at most ${HEAD_BYTES_MAX} bytes`);
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new V4Error('requestTimeout', 'send the whole request at once');
-  return new V4Error('invalidParameters', 'not an HTTP/1.1 request');
+function brokenRequest(code: string | undefined): V4Refusal {
+  if (code === 'HPE_HEADER_OVERFLOW') return new V4Refusal('headTooLarge', `at most ${HEAD_BYTES_MAX} bytes`);
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new V4Refusal('requestTimeout', 'send the whole request at once');
+  return new V4Refusal('invalidParameters', 'not an HTTP/1.1 request');
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { environmentName, flagName, SETTINGS } from '../../src/config/settings.ts';
 import { Reason } from '../../src/health/instance-health.ts';
-import { V4_ERRORS } from '../../src/heartbeat-api/v4-error.ts';
+import { V4_ERRORS } from '../../src/heartbeat-api/v4-refusal.ts';
 import { registerGauges } from '../../src/telemetry/gauges.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { found, page } from './pages.ts';

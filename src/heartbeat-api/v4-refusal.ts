@@ -1,3 +1,5 @@
+import type { FastifyReply } from 'fastify';
+
 /** An error of the v4 API: HTTP status, business code and text, one row each. */
 interface ErrorRow {
   readonly status: number;
@@ -22,9 +24,12 @@ export type V4ErrorName = keyof typeof V4_ERRORS;
 
 export const JSON_TYPE = 'application/json; charset=UTF-8';
 
-/** A refused request. Thrown inside a route, it becomes the reply. */
-export class V4Error extends Error {
-  override readonly name = 'V4Error';
+/**
+ * Why a request is refused, and with which reply.
+ *
+ * A value and no Error: bad input is no mistake of ours, and a stack trace for each would make a flood of it dear.
+ */
+export class V4Refusal {
   /** Which row it is; the `result` of a counted heartbeat. */
   readonly resultName: V4ErrorName;
   readonly row: ErrorRow;
@@ -32,10 +37,9 @@ export class V4Error extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   /** @param detail which part of the request broke which rule; holds no more than a bounded piece of the input. */
-  constructor(name: V4ErrorName, detail: string, headers: Readonly<Record<string, string>> = {}) {
-    super(`${V4_ERRORS[name].message}: ${detail}`);
-    this.resultName = name;
-    this.row = V4_ERRORS[name];
+  constructor(resultName: V4ErrorName, detail: string, headers: Readonly<Record<string, string>> = {}) {
+    this.resultName = resultName;
+    this.row = V4_ERRORS[resultName];
     this.detail = detail;
     this.headers = headers;
   }
@@ -51,4 +55,8 @@ export class V4Error extends Error {
       errorMessage: message,
     });
   }
+}
+
+export function sendRefusal(reply: FastifyReply, refused: V4Refusal): FastifyReply {
+  return reply.code(refused.row.status).headers(refused.headers).header('content-type', JSON_TYPE).send(refused.body);
 }

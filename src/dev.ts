@@ -19,6 +19,7 @@ await runProcess({
     defaultIntervalSeconds: INTERVAL_SECONDS,
     defaultTimes: 2,
     logLevel: 'warn',
+    drainSeconds: 0,
   },
   backend: () => Promise.resolve(memoryBackend(() => systemClock.wallMs())),
   narrator,

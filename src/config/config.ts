@@ -34,15 +34,22 @@ export function readConfig(
     else mistakes.push(`${entry?.source} is ${JSON.stringify(entry?.text.slice(0, 80))}; allowed: ${setting.allowed}`);
   }
   const config = Object.freeze(values) as Config;
-  if (mistakes.length === 0) mistakes.push(...contradictions(config));
+  mistakes.push(...contradictions(config));
   return mistakes.length === 0 ? { kind: 'config', config } : { kind: 'mistakes', mistakes };
 }
 
-function contradictions(config: Config): readonly string[] {
-  if (config.requestTimeoutSeconds > config.headersTimeoutSeconds) return [];
+/** @param config may lack values that could not be read: these contradict nothing. */
+function contradictions({ requestTimeoutSeconds, headersTimeoutSeconds }: Partial<Config>): readonly string[] {
+  if (requestTimeoutSeconds === undefined || headersTimeoutSeconds === undefined) return [];
+  if (requestTimeoutSeconds > headersTimeoutSeconds) return [];
   return [
-    `${flagName('requestTimeoutSeconds')} is ${config.requestTimeoutSeconds}; it must be greater than ${flagName('headersTimeoutSeconds')}, which is ${config.headersTimeoutSeconds}`,
+    `${flagName('requestTimeoutSeconds')} is ${requestTimeoutSeconds}; it must be greater than ${flagName('headersTimeoutSeconds')}, which is ${headersTimeoutSeconds}`,
   ];
+}
+
+/** A name that somebody else chose, fit for a line of its own. */
+function oneLine(name: string): string {
+  return name.slice(0, 80).replaceAll(/\p{Cc}/gu, '?');
 }
 
 type Given = Map<SettingName, { readonly source: string; readonly text: string }>;
@@ -56,7 +63,7 @@ function readEnvironment(
   for (const [variable, text] of Object.entries(environment)) {
     if (text === undefined || !isOurVariable(variable)) continue;
     const name = names.get(variable);
-    if (name === undefined) mistakes.push(`${variable} is no setting; docs/settings.md lists them`);
+    if (name === undefined) mistakes.push(`${oneLine(variable)} is no setting; docs/settings.md lists them`);
     else given.set(name, { source: variable, text });
   }
 }
@@ -68,7 +75,7 @@ function readFlags(args: readonly string[], given: Given, mistakes: string[]): v
     const [source = '', ...valueParts] = argument.split('=');
     const name = names.get(source);
     if (name === undefined) {
-      mistakes.push(`${source.slice(0, 80)} is no setting; --help lists them`);
+      mistakes.push(`${oneLine(source)} is no setting; --help lists them`);
       continue;
     }
     const text = valueParts.length > 0 ? valueParts.join('=') : rest.shift();

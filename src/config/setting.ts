@@ -53,10 +53,10 @@ export function flag(options: { readonly defaultValue: boolean; readonly descrip
 
 export function text(options: {
   readonly defaultValue: string;
-  readonly pattern: RegExp;
+  readonly isAllowed: (value: string) => boolean;
   readonly allowed: string;
   readonly description: string;
 }): Setting<string> {
-  const { pattern, ...rest } = options;
-  return { ...rest, read: (value) => (pattern.test(value) ? value : undefined) };
+  const { isAllowed, ...rest } = options;
+  return { ...rest, read: (value) => (isAllowed(value) ? value : undefined) };
 }

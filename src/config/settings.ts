@@ -1,8 +1,9 @@
+import { isIP } from 'node:net';
 import { DEFAULT_TIMING } from '../liveness/time-to-live.ts';
 import { choice, flag, integer, text, type Setting } from './setting.ts';
 
 const ADDRESS = {
-  pattern: /^[0-9A-Fa-f.:]+$/,
+  isAllowed: (value: string): boolean => isIP(value) !== 0,
   allowed: 'an IP address; `::` is every address, IPv4 and IPv6',
 } as const;
 
@@ -32,7 +33,7 @@ export const SETTINGS = {
   }),
   namespace: text({
     defaultValue: '',
-    pattern: /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/,
+    isAllowed: (value) => /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/.test(value),
     allowed: 'a namespace',
     description:
       'Where objects of instances that are bound to no Pod are created. Empty: the namespace the operator runs in, or that of the current context.',
@@ -128,11 +129,18 @@ export const SETTINGS = {
     max: 1_000_000,
     description: 'Connections on the heartbeat port above which new ones are closed. An idle one takes about 13 KiB.',
   }),
+  drainSeconds: integer({
+    defaultValue: 5,
+    min: 0,
+    max: 300,
+    description:
+      'How long heartbeats are still received after a signal to stop, while `/readyz` fails and each reply asks to connect anew: as long as it takes until no new connection is sent here.',
+  }),
   shutdownSeconds: integer({
     defaultValue: 20,
     min: 1,
     max: 600,
-    description: 'How long an orderly stop may take before the process ends all the same.',
+    description: 'How long an orderly stop may take, `drainSeconds` included, before the process ends all the same.',
   }),
   logLevel: choice({
     defaultValue: 'info',

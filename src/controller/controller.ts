@@ -30,9 +30,11 @@ export class Controller {
   #workers: Promise<void>[] = [];
   #activeWorkers = 0;
   #sliceStartMs = 0;
+  #turn: Promise<void> | undefined;
   #holdMs = 0;
   #heldUntilMs = 0;
   #isStopping = false;
+  readonly #stopping = Promise.withResolvers<void>();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -49,6 +51,7 @@ export class Controller {
   /** Resolves when the queue is drained and the last write is answered. Holds are not waited for. */
   async stop(): Promise<void> {
     this.#isStopping = true;
+    this.#stopping.resolve();
     this.#parts.queue.shutDown();
     await Promise.all(this.#workers);
   }
@@ -136,14 +139,21 @@ export class Controller {
   async #waitWhileHeld(): Promise<void> {
     const { clock } = this.#parts;
     while (!this.#isStopping && clock.nowMs() < this.#heldUntilMs) {
-      await new Promise<void>((resolve) => clock.schedule(this.#heldUntilMs - clock.nowMs(), resolve));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const cancel = clock.schedule(this.#heldUntilMs - clock.nowMs(), resolve);
+      await Promise.race([promise, this.#stopping.promise]);
+      cancel();
     }
   }
 
   async #breathe(): Promise<void> {
     const { clock } = this.#parts;
     if (clock.nowMs() - this.#sliceStartMs < SLICE_MS) return;
-    await clock.turn();
-    this.#sliceStartMs = clock.nowMs();
+    // One turn for all: were each worker to await its own, all would come back within one turn, one slice after the other.
+    this.#turn ??= clock.turn().then(() => {
+      this.#sliceStartMs = clock.nowMs();
+      this.#turn = undefined;
+    });
+    await this.#turn;
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { ObservedInstance } from '../health/observed-instance.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
+import { ShardedMap } from '../liveness/sharded-map.ts';
 import type { ResourceListener } from './ports.ts';
 
 /** The objects of one identity: the oldest counts, the others are duplicates. */
@@ -14,8 +15,8 @@ export interface InstanceCacheListener {
   changed(key: InstanceKey): void;
   /** The last object of this identity is gone. */
   vanished(key: InstanceKey): void;
-  /** All that is stored has been heard for the first time. */
-  synced(): void;
+  /** All that is stored has been heard for the first time. Awaited before anything else is told. */
+  synced(): Promise<void>;
 }
 
 /** So many objects of a fresh list are taken in one turn of the event loop; heartbeats are answered in between. */
@@ -30,8 +31,8 @@ const PER_TURN = 500;
 export class InstanceCache implements ResourceListener<ObservedInstance> {
   readonly #clock: Clock;
   readonly #listener: InstanceCacheListener;
-  readonly #byName = new Map<string, Map<string, ObservedInstance>>();
-  readonly #byKey = new Map<InstanceKey, ObservedInstance | readonly ObservedInstance[]>();
+  readonly #byName = new Map<string, ShardedMap<string, ObservedInstance>>();
+  readonly #byKey = new ShardedMap<InstanceKey, ObservedInstance | readonly ObservedInstance[]>();
   #heardVersion = '0';
   #isSynced = false;
   #walk: Iterator<InstanceKey> | undefined;
@@ -85,18 +86,23 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
   }
 
   async replaced(items: readonly ObservedInstance[]): Promise<void> {
-    const kept = new Set<string>();
+    const kept = new Map<string, Set<string>>();
     for (const [index, item] of items.entries()) {
       if (index % PER_TURN === PER_TURN - 1) await this.#clock.turn();
-      kept.add(`${item.namespace}/${item.name}`);
       if (this.byName(item.namespace, item.name)?.resourceVersion !== item.resourceVersion) this.changed(item);
+      const names = kept.get(item.namespace);
+      if (names === undefined) kept.set(item.namespace, new Set([item.name]));
+      else names.add(item.name);
     }
+    let lookedAt = 0;
     for (const instance of this.#list()) {
-      if (!kept.has(`${instance.namespace}/${instance.name}`)) this.removed(instance);
+      lookedAt += 1;
+      if (lookedAt % PER_TURN === 0) await this.#clock.turn();
+      if (kept.get(instance.namespace)?.has(instance.name) !== true) this.removed(instance);
     }
     if (this.#isSynced) return;
     this.#isSynced = true;
-    this.#listener.synced();
+    await this.#listener.synced();
   }
 
   changed(item: ObservedInstance): void {
@@ -127,7 +133,7 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
   #put(item: ObservedInstance, before: ObservedInstance | undefined): void {
     let objects = this.#byName.get(item.namespace);
     if (objects === undefined) {
-      objects = new Map();
+      objects = new ShardedMap();
       this.#byName.set(item.namespace, objects);
     }
     objects.set(item.name, item);

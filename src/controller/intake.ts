@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts';
 import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
 import { flatten } from '../liveness/slot-table.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
@@ -22,6 +23,9 @@ export interface IntakeParts {
   /** How many ids may be taken on trust while it is not yet known which instances exist. */
   readonly provisionalMax: number;
 }
+
+/** Ids settled in one turn of the event loop; heartbeats are answered in between. */
+const PER_TURN = 500;
 
 const RENEWED: HeartbeatAnswer = { kind: 'accepted', change: 'renewed' };
 const CONFIRMED: HeartbeatAnswer = { kind: 'accepted', change: 'confirmed' };
@@ -62,12 +66,20 @@ export class Intake {
     }
   }
 
-  /** Decides about the ids that were taken on trust, now that all objects are known. */
-  settleProvisional(nowMs: number): void {
-    const { engine, cache, enqueue } = this.#parts;
+  /**
+   * Decides about the ids that were taken on trust, now that all objects are known: those that have one follow it,
+   * the others are as new as if they had come only now. To be awaited before anybody is judged.
+   */
+  async settleProvisional(clock: Clock): Promise<void> {
+    const { engine, cache, enqueue, defaultTiming } = this.#parts;
+    let settled = 0;
     for (const key of this.#provisional) {
-      if (!cache.has(key) && this.#refusal(nowMs, engine.size - 1) !== undefined) engine.forget(key);
+      const object = cache.get(key)?.winner;
+      if (object !== undefined) track(engine, object, defaultTiming, clock.nowMs());
+      if (object === undefined && this.#refusal(clock.nowMs(), engine.size - 1) !== undefined) engine.forget(key);
       else enqueue(key);
+      settled += 1;
+      if (settled % PER_TURN === 0) await clock.turn();
     }
     this.#provisional.clear();
   }

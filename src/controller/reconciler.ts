@@ -71,7 +71,8 @@ export class Reconciler {
     }
     const name = resourceName(key);
     const outcome = await store.create({ identity: identityOf(key), namespace, name });
-    if (outcome.kind === 'exists' && cache.byName(namespace, name) !== undefined) {
+    const holder = cache.byName(namespace, name);
+    if (outcome.kind === 'exists' && holder !== undefined && holder.key !== key) {
       const message = `creating ${namespace}/${name}: the name is taken by an object of another instance`;
       return { kind: 'failed', failure: { kind: 'refused', reason: 'Other', message } };
     }

@@ -35,6 +35,7 @@ export class Sweeper {
   }
 
   start(): void {
+    this.#noteTurn();
     this.#schedule();
   }
 
@@ -54,9 +55,9 @@ export class Sweeper {
   }
 
   async #beat(): Promise<void> {
-    const { engine } = this.#parts;
+    const { engine, isJudging } = this.#parts;
     const nowMs = this.#noteTurn();
-    if ((engine.nextDueMs() ?? Number.POSITIVE_INFINITY) > nowMs) return;
+    if (!isJudging() || (engine.nextDueMs() ?? Number.POSITIVE_INFINITY) > nowMs) return;
     for (let turn = 0; turn < SETTLE_TURNS; turn += 1) await this.#turn();
     await this.#sweep(nowMs);
   }
@@ -94,6 +95,8 @@ export interface SweeperParts {
   readonly selfDoubt: SelfDoubt;
   readonly observer: LoopObserver;
   readonly enqueue: (key: InstanceKey) => void;
+  /** Whether it is known how long each instance may be silent; before that nobody is judged. */
+  readonly isJudging: () => boolean;
   /** Called with a mistake of ours that leaves nobody to judge. */
   readonly crash: (error: unknown) => void;
 }

@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../clock.ts';
 import { DeadlineQueue } from '../liveness/deadline-queue.ts';
+import { ShardedMap } from '../liveness/sharded-map.ts';
 import { SlotTable } from '../liveness/slot-table.ts';
 import { retryDelayMs } from './retry-backoff.ts';
 
@@ -17,7 +18,7 @@ export class WorkQueue<Key extends string> {
   readonly #clock: Clock;
   readonly #observer: WorkQueueObserver;
   /** Keys to be worked on, with the moment they were added. One that is running as well is not in `#order` yet. */
-  readonly #waiting = new Map<Key, number>();
+  readonly #waiting = new ShardedMap<Key, number>();
   /** Keys that a worker has, with the moment it took them. */
   readonly #running = new Map<Key, number>();
   readonly #order = new Fifo<Key>();

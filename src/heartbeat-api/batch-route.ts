@@ -13,7 +13,11 @@ const PER_TURN = 500;
 /** Reading a text cannot be done a part at a time: more heartbeats at once would hold the event loop for too long. */
 const ELEMENTS_MAX = 10_000;
 
-const OPENING_BRACE = '{'.charCodeAt(0);
+// What begins or separates a value in JSON, and how many of these an element takes at the most, with some to spare.
+const BRACE = '{'.charCodeAt(0);
+const BRACKET = '['.charCodeAt(0);
+const COMMA = ','.charCodeAt(0);
+const TOKENS_PER_ELEMENT = 5;
 
 /** One heartbeat of a batch, as service-center names its parts. */
 interface BatchElement {
@@ -82,19 +86,20 @@ const TOO_MANY = new V4Refusal('invalidParameters', `instances: at most ${ELEMEN
 
 function parseBatch(body: unknown): readonly unknown[] | V4Refusal {
   if (!Buffer.isBuffer(body)) return UNMARSHAL_ERROR;
-  if (objectCount(body) > ELEMENTS_MAX + 1) return TOO_MANY;
+  if (tokenCount(body) > ELEMENTS_MAX * TOKENS_PER_ELEMENT) return TOO_MANY;
   const document = parseJson(body);
   if (!isRecord(document)) return UNMARSHAL_ERROR;
   const list = field(document, 'instances');
   if (list === undefined || list === null) return FORMAT_INVALID;
   if (!Array.isArray(list)) return UNMARSHAL_ERROR;
+  if (list.length > ELEMENTS_MAX) return TOO_MANY;
   return list.length === 0 ? FORMAT_INVALID : (list as readonly unknown[]);
 }
 
-/** How many objects the text can hold. Counted before it is parsed, which cannot be done a part at a time. */
-function objectCount(body: Buffer): number {
+/** How many values the text can hold at the most. Counted before it is parsed, which cannot be done a part at a time. */
+function tokenCount(body: Buffer): number {
   let count = 0;
-  for (const byte of body) if (byte === OPENING_BRACE) count += 1;
+  for (const byte of body) if (byte === BRACE || byte === BRACKET || byte === COMMA) count += 1;
   return count;
 }
 

@@ -63,7 +63,7 @@ function hasBody(headers: IncomingHttpHeaders): boolean {
   return (length !== undefined && length !== '0') || headers['transfer-encoding'] !== undefined;
 }
 
-function sendRefused(response: ServerResponse, refused: V4Refusal): void {
+export function sendRefused(response: ServerResponse, refused: V4Refusal): void {
   response.statusCode = refused.row.status;
   for (const [name, value] of Object.entries(refused.headers)) response.setHeader(name, value);
   send(response, JSON_TYPE, refused.body);

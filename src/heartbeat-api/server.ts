@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { type RequestListener, Server, STATUS_CODES } from 'node:http';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { BATCH_PATH, registerBatchRoute } from './batch-route.ts';
-import { answerPlainHeartbeat } from './plain-heartbeat.ts';
+import { answerPlainHeartbeat, sendRefused } from './plain-heartbeat.ts';
 import { HEARTBEAT_PATH, registerHeartbeatRoute, type HeartbeatRouteParts } from './heartbeat-route.ts';
 import { stampRequests } from './received-at.ts';
 import { HEALTH_PATH, READINESS_PATH, registerRegistryRoutes, VERSION_PATH } from './registry-routes.ts';
@@ -54,8 +54,11 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
     },
   });
   stampRequests(app, parts.nowMs);
-  app.addHook('onRequest', (request, reply, done) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (parts.isDraining()) void reply.header('connection', 'close');
+    done();
+  });
+  app.addHook('onRequest', (request, reply, done) => {
     // Node would refuse this by itself, with an empty body.
     if (request.raw.httpVersion === '1.1' && request.raw.headers.host === undefined) {
       void sendRefusal(reply, new V4Refusal('invalidParameters', 'Host: HTTP/1.1 requires the header'));
@@ -97,7 +100,16 @@ function createServer(parts: HeartbeatServerParts, handleByRoutes: RequestListen
       requireHostHeader: false,
     },
     (request, response) => {
-      if (parts.isDraining() || !answerPlainHeartbeat(request, response, parts)) handleByRoutes(request, response);
+      try {
+        if (!parts.isDraining() && answerPlainHeartbeat(request, response, parts)) return;
+      } catch (error) {
+        // Fastify catches what throws in its routes; here nobody else would, and the process would end.
+        parts.onError(error);
+        if (!response.headersSent) sendRefused(response, INTERNAL);
+        parts.observer.answered(INTERNAL.resultName, INTERNAL.row.status, 0);
+        return;
+      }
+      handleByRoutes(request, response);
     },
   );
   server.maxConnections = parts.connectionsMax;
@@ -130,6 +142,8 @@ function unserved(url: string): V4Refusal {
   return new V4Refusal('methodNotAllowed', `allowed here: ${allow}`, { allow });
 }
 
+const INTERNAL = new V4Refusal('internal', '');
+
 /** Fastify's errors in the API's words. What is no known refusal is a mistake of ours, and is reported. */
 function refusalOfFastify(error: FastifyError, onError: (error: unknown) => void): V4Refusal {
   switch (error.code) {
@@ -143,7 +157,7 @@ function refusalOfFastify(error: FastifyError, onError: (error: unknown) => void
       return new V4Refusal('invalidParameters', 'body: its length is not what Content-Length said');
     default:
       onError(error);
-      return new V4Refusal('internal', '');
+      return INTERNAL;
   }
 }
 

@@ -1,6 +1,7 @@
 import { type Condition, sameCondition } from '../health/condition.ts';
 import type { EffectiveTiming, InstanceStatus, ObservedInstance } from '../health/observed-instance.ts';
 import { type InstanceIdentity, instanceKey } from '../liveness/instance-key.ts';
+import { flatten } from '../liveness/slot-table.ts';
 import type { HeartbeatInstance } from './generated/heartbeat-instance.ts';
 import { isRecord } from './api-error.ts';
 import { StringTable } from './string-table.ts';
@@ -54,7 +55,7 @@ export function decodeInstance(object: unknown): ObservedInstance {
     if (typeof part !== 'string') throw new TypeError(`the HeartbeatInstance ${namespace}/${name} has no identity`);
   }
   return {
-    key: instanceKey(spec.domain, spec.projectId, spec.serviceId, spec.instanceId),
+    key: flatten(instanceKey(spec.domain, spec.projectId, spec.serviceId, spec.instanceId)),
     namespace: repeatedStrings.intern(namespace),
     name,
     resourceVersion,

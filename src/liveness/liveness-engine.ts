@@ -49,14 +49,15 @@ export class LivenessEngine {
     const slot = this.#slots.slotOf(key);
     if (slot === undefined) return 'unknown';
     const state = this.#stateOf(slot);
-    if (!(this.#lastHeardOf(slot) >= nowMs)) this.#lastHeardMs[slot] = nowMs;
-    if (state === State.Fresh) {
-      if (nowMs > this.#silentSinceOf(slot)) this.#silentSinceMs[slot] = nowMs;
-      return 'renewed';
-    }
-    this.#silentSinceMs[slot] = nowMs;
+    if (nowMs <= this.#lastHeardOf(slot)) return 'renewed';
+    this.#lastHeardMs[slot] = nowMs;
+    // Time that was granted from a later moment stays granted. Of a stale one this is no such moment.
+    const isGranted = nowMs <= this.#silentSinceOf(slot) && (state & State.Kind) !== State.Stale;
+    if (!isGranted) this.#silentSinceMs[slot] = nowMs;
+    if (state === State.Fresh) return 'renewed';
     this.#setState(slot, State.Fresh | (state & State.Paused));
     this.#schedule(slot);
+    if ((state & State.Disowned) !== 0) return 'appeared';
     if ((state & State.Paused) !== 0) return (state & State.Kind) === State.Awaiting ? 'appeared' : 'renewed';
     return RECEIPTS[state & State.Kind] ?? 'renewed';
   }
@@ -81,7 +82,7 @@ export class LivenessEngine {
   restore(key: InstanceKey, ttlMs: number, kind: Exclude<BeliefKind, 'fresh'>, nowMs: number): void {
     const known = this.#slots.slotOf(key);
     if (known !== undefined) {
-      if (this.#stateOf(known) === State.Disowned) this.#setState(known, State.Fresh);
+      this.#setState(known, this.#stateOf(known) & ~State.Disowned);
       return;
     }
     const slot = this.#add(key, ttlMs, nowMs, RESTORED_STATES[kind]);
@@ -124,12 +125,12 @@ export class LivenessEngine {
     const slot = this.#slots.slotOf(key);
     if (slot === undefined) return;
     const kind = this.#stateOf(slot) & State.Kind;
-    if (kind === State.Fresh || kind === State.Unheard) {
-      this.#setState(slot, State.Disowned);
-      this.#schedule(slot);
-    } else if (kind !== State.Disowned) {
+    if (kind !== State.Fresh && kind !== State.Unheard) {
       this.forget(key);
+      return;
     }
+    this.#setState(slot, kind | State.Disowned);
+    this.#schedule(slot);
   }
 
   forget(key: InstanceKey): void {
@@ -147,13 +148,14 @@ export class LivenessEngine {
     const lastHeardMs = this.#lastHeardOf(slot);
     const silentSinceMs = this.#silentSinceOf(slot);
     const kind = state & State.Kind;
+    const isPaused = (state & State.Paused) !== 0;
     return {
       kind: BELIEF_KINDS[kind] ?? 'awaiting',
-      isPaused: (state & State.Paused) !== 0,
-      isDisowned: kind === State.Disowned,
+      isPaused,
+      isDisowned: (state & State.Disowned) !== 0,
       ttlMs: this.#ttlOf(slot),
       lastHeardMs: Number.isNaN(lastHeardMs) ? undefined : lastHeardMs,
-      deadlineMs: this.#beliefDeadline(kind, silentSinceMs, this.#ttlOf(slot)),
+      deadlineMs: isPaused ? undefined : this.#beliefDeadline(kind, silentSinceMs, this.#ttlOf(slot)),
     };
   }
 
@@ -186,7 +188,7 @@ export class LivenessEngine {
       if (isCapped) cappedCount += 1;
       const key = this.#slots.keyAt(slot);
       if (key === undefined) throw new Error('a slot in the deadline queue has a key');
-      if (this.#stateOf(slot) === State.Disowned) {
+      if ((this.#stateOf(slot) & State.Disowned) !== 0) {
         this.forget(key);
         continue;
       }
@@ -224,7 +226,8 @@ export class LivenessEngine {
   /** Puts the instance where its deadline is, if it can become stale. */
   #schedule(slot: number): void {
     const state = this.#stateOf(slot);
-    const canBecomeStale = state === State.Fresh || state === State.Unheard || state === State.Disowned;
+    const kind = state & State.Kind;
+    const canBecomeStale = (kind === State.Fresh || kind === State.Unheard) && (state & State.Paused) === 0;
     if (canBecomeStale) this.#deadlines.set(slot, this.#silentSinceOf(slot) + this.#ttlOf(slot));
     else this.#deadlines.remove(slot);
   }
@@ -298,7 +301,7 @@ export type BeliefKind = 'awaiting' | 'unheard' | 'fresh' | 'stale';
 export interface Belief {
   readonly kind: BeliefKind;
   readonly isPaused: boolean;
-  /** Its object was deleted while it was fresh. */
+  /** Its object was deleted while it was believed to beat. */
   readonly isDisowned: boolean;
   readonly ttlMs: number;
   /** When this process last heard it. */
@@ -314,20 +317,20 @@ export interface StaleBatch {
   readonly hasMore: boolean;
 }
 
-/** A belief as one byte: its kind, and whether it is paused. */
+/** A belief as one byte: its kind in two bits, and two flags. */
 const State = {
   Awaiting: 0,
   Unheard: 1,
   Fresh: 2,
   Stale: 3,
-  /** Fresh, but its object was deleted. */
-  Disowned: 4,
-  Kind: 0b0111,
+  Kind: 0b0011,
+  /** Its object was deleted while it was believed to beat. */
+  Disowned: 0b0100,
   Paused: 0b1000,
 } as const;
 
-const BELIEF_KINDS: readonly BeliefKind[] = ['awaiting', 'unheard', 'fresh', 'stale', 'fresh'];
-const RECEIPTS: readonly Receipt[] = ['appeared', 'confirmed', 'renewed', 'recovered', 'appeared'];
+const BELIEF_KINDS: readonly BeliefKind[] = ['awaiting', 'unheard', 'fresh', 'stale'];
+const RECEIPTS: readonly Receipt[] = ['appeared', 'confirmed', 'renewed', 'recovered'];
 const RESTORED_STATES = { awaiting: State.Awaiting, unheard: State.Unheard, stale: State.Stale } as const;
 
 function countedAs(state: number): BeliefKind | 'paused' {

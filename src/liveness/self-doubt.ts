@@ -41,7 +41,7 @@ export interface DoubtedDeadline {
   readonly isCapped: boolean;
 }
 
-/** More periods than this in one silence are merged from the oldest on, so that the log stays small. */
+/** More periods than this are merged from the oldest on, so that the log stays small. */
 const PERIODS_MAX = 1_024;
 
 export class SelfDoubt {
@@ -93,6 +93,7 @@ export class SelfDoubt {
   startListening(nowMs: number): void {
     if (this.#deafSinceMs === undefined) return;
     this.#note(this.#deafSinceMs, nowMs);
+    this.#lastTurnMs = nowMs;
     this.#deafSinceMs = undefined;
   }
 
@@ -101,28 +102,41 @@ export class SelfDoubt {
     const capMs = Math.max(this.#options.capMs, this.#options.capTtls * ttlMs);
     const plainMs = silentSinceMs + ttlMs;
     let deadlineMs = plainMs;
+    let isCapped = false;
     for (let index = this.#firstPeriodAfter(silentSinceMs); index < this.#periods.length; index += 1) {
       const period = this.#periods[index];
       if (period === undefined || period.fromMs >= deadlineMs) break;
       const leftMs = capMs - (deadlineMs - plainMs);
       if (leftMs <= 0) return { deadlineMs, isCapped: true };
       const deafMs = Math.min(period.deafMs, period.untilMs - silentSinceMs);
-      deadlineMs += period.isMerged ? Math.min(deafMs, leftMs) : deafMs;
-      if (!period.isMerged && deafMs >= this.#options.noticeableMs) {
-        deadlineMs = Math.max(deadlineMs, period.untilMs + ttlMs);
+      if (period.isMerged) {
+        deadlineMs += Math.min(deafMs, leftMs);
+        isCapped = deafMs > leftMs;
+        continue;
       }
+      deadlineMs += deafMs;
+      if (deafMs >= this.#options.noticeableMs) deadlineMs = Math.max(deadlineMs, period.untilMs + ttlMs);
     }
-    return { deadlineMs, isCapped: false };
+    return { deadlineMs, isCapped };
   }
 
   #note(fromMs: number, untilMs: number): void {
     const deafMs = untilMs - fromMs;
     this.#totalMs += deafMs;
     this.#periods.push({ fromMs, untilMs, deafMs, isMerged: false });
-    if (this.#periods.length <= PERIODS_MAX) return;
-    const [first, second] = this.#periods.splice(0, 2);
+    if (this.#periods.length > PERIODS_MAX) this.#mergeOldest();
+  }
+
+  /** Makes one of the two oldest neighbours that were short, so that what a long one gave stays exact. */
+  #mergeOldest(): void {
+    const isShort = (period: DeafPeriod | undefined): boolean =>
+      period !== undefined && (period.isMerged || period.deafMs < this.#options.noticeableMs);
+    const found = this.#periods.findIndex((period, index) => isShort(period) && isShort(this.#periods[index + 1]));
+    const index = Math.max(found, 0);
+    const first = this.#periods[index];
+    const second = this.#periods[index + 1];
     if (first === undefined || second === undefined) return;
-    this.#periods.unshift({
+    this.#periods.splice(index, 2, {
       fromMs: first.fromMs,
       untilMs: second.untilMs,
       deafMs: first.deafMs + second.deafMs,

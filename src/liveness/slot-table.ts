@@ -1,5 +1,4 @@
-/** Every shard is a small map of its own: one huge map stops the event loop for tens of milliseconds when it rehashes. */
-const SHARD_COUNT = 256;
+import { ShardedMap } from './sharded-map.ts';
 
 /**
  * Small integers for strings: each key in the table owns a slot, so that what is known about it can lie in columns.
@@ -7,17 +6,17 @@ const SHARD_COUNT = 256;
  * A slot is reused after its key was removed.
  */
 export class SlotTable<Key extends string> {
-  readonly #shards: Map<Key, number>[] = Array.from({ length: SHARD_COUNT }, () => new Map<Key, number>());
+  readonly #slots = new ShardedMap<Key, number>();
   readonly #keys: (Key | undefined)[] = [];
   readonly #freeSlots: number[] = [];
 
   get size(): number {
-    return this.#keys.length - this.#freeSlots.length;
+    return this.#slots.size;
   }
 
   /** The slot of `key`, or undefined if it is not in the table. */
   slotOf(key: Key): number | undefined {
-    return this.#shardOf(key).get(key);
+    return this.#slots.get(key);
   }
 
   /** The key that owns `slot`, or undefined if it is free. */
@@ -31,21 +30,19 @@ export class SlotTable<Key extends string> {
    * The string is kept: one that was sliced or joined from larger ones should be {@link flatten}ed before.
    */
   add(key: Key): number {
-    const shard = this.#shardOf(key);
-    const existing = shard.get(key);
+    const existing = this.#slots.get(key);
     if (existing !== undefined) return existing;
     const slot = this.#freeSlots.pop() ?? this.#keys.length;
     this.#keys[slot] = key;
-    shard.set(key, slot);
+    this.#slots.set(key, slot);
     return slot;
   }
 
   /** Frees the slot of `key` and returns it, or undefined if there was none. */
   remove(key: Key): number | undefined {
-    const shard = this.#shardOf(key);
-    const slot = shard.get(key);
+    const slot = this.#slots.get(key);
     if (slot === undefined) return undefined;
-    shard.delete(key);
+    this.#slots.delete(key);
     this.#keys[slot] = undefined;
     this.#freeSlots.push(slot);
     return slot;
@@ -54,16 +51,6 @@ export class SlotTable<Key extends string> {
   *keys(): Generator<Key, undefined> {
     for (const key of this.#keys) if (key !== undefined) yield key;
     return undefined;
-  }
-
-  /** The ends of keys differ most: ids are counted or drawn at random. */
-  #shardOf(key: Key): Map<Key, number> {
-    const end = key.length;
-    const mixed = key.charCodeAt(end - 1) + 31 * key.charCodeAt(end - 2) + 131 * key.charCodeAt(end - 3);
-    // NaN for a key of fewer than three characters becomes 0 here.
-    const shard = this.#shards[mixed & (SHARD_COUNT - 1)];
-    if (shard === undefined) throw new RangeError('a shard for every remainder');
-    return shard;
   }
 }
 

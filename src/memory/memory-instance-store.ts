@@ -12,7 +12,7 @@ export type PersonsEdit = Partial<Pick<ObservedInstance, 'heartbeat' | 'outOfSer
 export class MemoryInstanceStore implements InstanceStore {
   readonly #instances = new Map<string, ObservedInstance>();
   readonly #wallMs: () => number;
-  #listener: ResourceListener<ObservedInstance> | undefined;
+  #listener: Pick<ResourceListener<ObservedInstance>, 'changed' | 'removed'> | undefined;
   #version = 0;
 
   constructor(wallMs: () => number) {
@@ -21,7 +21,13 @@ export class MemoryInstanceStore implements InstanceStore {
 
   /** Tells `listener` all there is, and from then on every change. */
   async listen(listener: ResourceListener<ObservedInstance>): Promise<void> {
+    const meanwhile: (() => void)[] = [];
+    this.#listener = {
+      changed: (instance) => meanwhile.push(() => listener.changed(instance)),
+      removed: (instance) => meanwhile.push(() => listener.removed(instance)),
+    };
     await listener.replaced([...this.#instances.values()]);
+    for (const tell of meanwhile) tell();
     this.#listener = listener;
   }
 
@@ -98,7 +104,10 @@ export class MemoryInstanceStore implements InstanceStore {
     const stored = this.get(target.namespace, target.name);
     if (stored === undefined) return { kind: 'absent' };
     if (stored.resourceVersion !== target.resourceVersion) return { kind: 'conflict' };
-    return this.#keep({ ...change(stored), resourceVersion: this.#nextVersion() });
+    const changed = change(stored);
+    // As the API server does: a write that changes nothing is no change.
+    if (JSON.stringify(changed) === JSON.stringify(stored)) return { kind: 'written', instance: stored };
+    return this.#keep({ ...changed, resourceVersion: this.#nextVersion() });
   }
 
   #keep(instance: ObservedInstance): WriteOutcome {

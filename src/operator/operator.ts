@@ -2,18 +2,8 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/settings.ts';
-import { Controller } from '../controller/controller.ts';
-import { InstanceCache } from '../controller/instance-cache.ts';
-import { Intake } from '../controller/intake.ts';
-import { NewIdentityLimit } from '../controller/new-identity-limit.ts';
-import { Reconciler } from '../controller/reconciler.ts';
-import { Refresher } from '../controller/refresher.ts';
-import { Sweeper } from '../controller/sweeper.ts';
-import { WorkQueue } from '../controller/work-queue.ts';
+import { Loop } from '../controller/loop.ts';
 import { buildHeartbeatServer } from '../heartbeat-api/server.ts';
-import type { InstanceKey } from '../liveness/instance-key.ts';
-import { LivenessEngine } from '../liveness/liveness-engine.ts';
-import { SelfDoubt } from '../liveness/self-doubt.ts';
 import { buildManagementServer } from '../management-api/server.ts';
 import { registerGauges } from '../telemetry/gauges.ts';
 import { RepeatedWarning } from '../telemetry/logger.ts';
@@ -40,14 +30,7 @@ export interface OperatorParts {
  */
 export class Operator {
   readonly #parts: OperatorParts;
-  readonly #selfDoubt = new SelfDoubt();
-  readonly #engine = new LivenessEngine(this.#selfDoubt);
-  readonly #queue: WorkQueue<InstanceKey>;
-  readonly #cache: InstanceCache;
-  readonly #intake: Intake;
-  readonly #controller: Controller;
-  readonly #sweeper: Sweeper;
-  readonly #refresher: Refresher;
+  readonly #loop: Loop;
   readonly #heartbeatServer: FastifyInstance;
   readonly #managementServer: FastifyInstance;
   readonly #failure = Promise.withResolvers<Error>();
@@ -56,59 +39,28 @@ export class Operator {
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
-    const { config, clock, metrics, backend } = parts;
-    const observer = this.#observer();
-    const enqueue = (key: InstanceKey): void => this.#queue.add(key);
-    const engine = this.#engine;
-    const defaultTiming = { intervalSeconds: config.defaultIntervalSeconds, times: config.defaultTimes };
-
-    this.#queue = new WorkQueue(clock, metrics.queueObserver);
-    this.#cache = new InstanceCache(clock, {
-      changed: enqueue,
-      vanished(key) {
-        engine.disown(key);
-        enqueue(key);
-      },
-      synced: () => this.#begin(),
-    });
-    this.#intake = new Intake({
-      engine,
-      cache: this.#cache,
-      limit: new NewIdentityLimit(
-        {
+    const { config, clock, logger, metrics, backend } = parts;
+    this.#loop = new Loop({
+      clock,
+      store: backend.store,
+      observer: this.#observer(),
+      queueObserver: metrics.queueObserver,
+      settings: {
+        namespace: config.namespace === '' ? backend.namespace : config.namespace,
+        defaultTiming: { intervalSeconds: config.defaultIntervalSeconds, times: config.defaultTimes },
+        unknownInstances: config.unknownInstances,
+        newIdentities: {
           perSecond: config.newInstancesPerSecond,
           burst: config.newInstancesBurst,
           total: config.instancesMax,
         },
-        clock.nowMs(),
-      ),
-      enqueue,
-      observer,
-      unknownInstances: config.unknownInstances,
-      defaultTiming,
-      provisionalMax: config.instancesMax,
+        statusWritesPerSecond: config.statusWritesPerSecond,
+        retentionMs: config.retentionSeconds * 1000,
+        workers: config.workers,
+      },
+      onSynced: () => logger.info({ instances: this.#loop.cache.size }, 'stored instances are known'),
+      crash: (error) => this.#fail(error),
     });
-    const reconciler = new Reconciler({
-      clock,
-      engine,
-      cache: this.#cache,
-      store: backend.store,
-      observer,
-      namespace: config.namespace === '' ? backend.namespace : config.namespace,
-      defaultTiming,
-      statusWritesPerSecond: config.statusWritesPerSecond,
-      retentionMs: config.retentionSeconds * 1000,
-    });
-    this.#controller = new Controller({
-      clock,
-      queue: this.#queue,
-      reconcile: (key) => reconciler.reconcile(key),
-      observer,
-      workers: config.workers,
-    });
-    const crash = (error: unknown): void => this.#fail(error);
-    this.#sweeper = new Sweeper({ clock, engine, selfDoubt: this.#selfDoubt, observer, enqueue, crash });
-    this.#refresher = new Refresher(clock, this.#cache, config.statusWritesPerSecond, enqueue);
     this.#heartbeatServer = this.#buildHeartbeatServer();
     this.#managementServer = this.#buildManagementServer();
     this.#registerGauges();
@@ -125,8 +77,7 @@ export class Operator {
    * @throws OperatorError when a port cannot be used.
    */
   async start(): Promise<{ readonly heartbeatPort: number; readonly managementPort: number }> {
-    const { config, clock, backend, logger } = this.#parts;
-    this.#selfDoubt.stopListening(clock.nowMs());
+    const { config, backend, logger } = this.#parts;
     const managementPort = await listen(this.#managementServer, {
       address: config.managementAddress,
       port: config.managementPort,
@@ -137,21 +88,11 @@ export class Operator {
       port: config.heartbeatPort,
       portFlag: '--heartbeat-port',
     });
-    this.#selfDoubt.startListening(clock.nowMs());
+    this.#loop.startHearing();
     this.#isListening = true;
-    this.#sweeper.start();
     logger.info({ heartbeatPort, managementPort }, 'listening');
-    backend.start(this.#cache, (error) => this.#fail(error));
+    backend.start(this.#loop.cache, (error) => this.#fail(error));
     return { heartbeatPort, managementPort };
-  }
-
-  /** Everything stored is known: settle what was taken on trust, and begin to write. */
-  #begin(): void {
-    const { clock, logger } = this.#parts;
-    logger.info({ instances: this.#cache.size }, 'stored instances are known');
-    this.#intake.settleProvisional(clock.nowMs());
-    this.#controller.start();
-    this.#refresher.start();
   }
 
   /**
@@ -160,19 +101,27 @@ export class Operator {
    * The judge stops first: from then on some sender may no longer reach us.
    */
   async stop(deadline: AbortSignal): Promise<void> {
-    const { clock, backend, logger } = this.#parts;
+    const { backend, logger } = this.#parts;
     logger.info('stopping');
     this.#isDraining = true;
-    this.#selfDoubt.stopListening(clock.nowMs());
-    this.#sweeper.stop();
-    this.#refresher.stop();
+    this.#loop.stopJudging();
+    await this.#serveOn(deadline);
     await closeListener(this.#heartbeatServer, deadline);
     this.#isListening = false;
-    await orDeadline(this.#controller.stop(), deadline);
+    await orDeadline(this.#loop.drain(), deadline);
     await orDeadline(backend.stopWatching(), deadline);
     await closeListener(this.#managementServer, deadline);
     await orDeadline(backend.close(), deadline);
     logger.info('stopped');
+  }
+
+  /** Serves on for a while: senders learn only slowly that we go, and each reply asks them to connect anew. */
+  async #serveOn(deadline: AbortSignal): Promise<void> {
+    const { config, clock } = this.#parts;
+    const served = Promise.withResolvers<void>();
+    const cancel = clock.schedule(config.drainSeconds * 1000, served.resolve);
+    await orDeadline(served.promise, deadline);
+    cancel();
   }
 
   #observer(): ReturnType<typeof loopObserver> {
@@ -188,7 +137,7 @@ export class Operator {
   #buildHeartbeatServer(): FastifyInstance {
     const { config, clock, logger, metrics, version } = this.#parts;
     return buildHeartbeatServer({
-      accept: (key, receivedAtMs) => this.#intake.accept(key, receivedAtMs),
+      accept: (key, receivedAtMs) => this.#loop.accept(key, receivedAtMs),
       domainRule: { isRequired: config.requireDomainHeader },
       successBody: config.successBody,
       observer: { answered: (result, code, durationMs) => metrics.heartbeatAnswered(result, code, durationMs) },
@@ -203,7 +152,7 @@ export class Operator {
       onError: (error) => logger.error({ error: errorText(error) }, 'request failed by a mistake of ours'),
       onConnectionDropped: () => {
         metrics.connectionsDropped.inc();
-        this.#selfDoubt.shed();
+        this.#loop.selfDoubt.shed();
       },
     });
   }
@@ -218,18 +167,18 @@ export class Operator {
         { name: 'not-draining', problem: () => (this.#isDraining ? 'the process is stopping' : undefined) },
       ],
       metrics: metrics.registry,
-      instances: instanceViews(this.#engine, this.#cache, clock),
+      instances: instanceViews(this.#loop.engine, this.#loop.cache, clock),
     });
   }
 
   #registerGauges(): void {
     const { config, metrics, backend } = this.#parts;
     registerGauges(metrics.registry, {
-      instances: () => this.#engine.counts,
-      selfDoubtMs: () => this.#selfDoubt.totalMs,
-      queueDepth: () => this.#queue.depth,
-      workInProgress: () => this.#queue.workInProgress(),
-      activeWorkers: () => this.#controller.activeWorkers,
+      instances: () => this.#loop.engine.counts,
+      selfDoubtMs: () => this.#loop.selfDoubt.totalMs,
+      queueDepth: () => this.#loop.queue.depth,
+      workInProgress: () => this.#loop.queue.workInProgress(),
+      activeWorkers: () => this.#loop.controller.activeWorkers,
       maxWorkers: () => config.workers,
       reflectors: () => backend.reflectors(),
     });

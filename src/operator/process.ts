@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { systemClock } from '../clock.ts';
 import { helpText, readConfig } from '../config/config.ts';
 import type { Config } from '../config/settings.ts';
-import { createLogger } from '../telemetry/logger.ts';
+import { createLogger, flushLogs } from '../telemetry/logger.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import type { Backend } from './backend.ts';
 import { errorText, type Narrator } from './observers.ts';
@@ -108,7 +108,7 @@ function dieOf(event: 'uncaughtException' | 'unhandledRejection', logger: Logger
 }
 
 function exit(logger: Logger, code: number): never {
-  logger.flush();
+  flushLogs(logger);
   process.exit(code);
 }
 

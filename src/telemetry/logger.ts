@@ -23,6 +23,12 @@ export async function createLogger(options: LoggerOptions): Promise<Logger> {
   );
 }
 
+/** Writes what is still in memory; to be called last. */
+export function flushLogs(logger: Logger): void {
+  const stream = (logger as unknown as Record<symbol, { flushSync?: () => void } | undefined>)[pino.symbols.streamSym];
+  stream?.flushSync?.();
+}
+
 /** Not synchronous: a reader of our output that has stalled must not stall heartbeats. */
 function jsonDestination(): DestinationStream {
   return pino.destination({ dest: 1, sync: false });

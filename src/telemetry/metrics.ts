@@ -183,7 +183,11 @@ export class Metrics {
   #startAtZero(): void {
     for (const result of ['renewed', 'confirmed', 'appeared', 'recovered']) this.#tallyFromZero(result, '200');
     for (const result of ['invalidParameters', 'unknownInstance']) this.#tallyFromZero(result, '400');
+    this.#tallyFromZero('bodyTooLarge', '413');
+    this.#tallyFromZero('internal', '500');
     this.#tallyFromZero('tooManyNew', '503');
+    this.transitions.inc({ to: 'True', reason: 'HeartbeatReceived' }, 0);
+    this.transitions.inc({ to: 'False', reason: 'HeartbeatExpired' }, 0);
     for (const reason of ['rate', 'total']) this.newInstancesRefused.inc({ reason }, 0);
     for (const kind of ['transition', 'refresh']) this.statusWrites.inc({ kind }, 0);
     for (const result of ['success', 'requeue_after', 'requeue', 'error']) {

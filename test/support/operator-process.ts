@@ -87,6 +87,7 @@ export class OperatorProcess {
       'management-address': '127.0.0.1',
       'heartbeat-port': String(this.heartbeatPort),
       'management-port': String(this.managementPort),
+      'drain-seconds': '0',
       ...settings,
     }).map(([name, value]) => `--${name}=${value}`);
     const child = spawn(process.execPath, [MAIN, ...flags], {

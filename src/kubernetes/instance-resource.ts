@@ -13,8 +13,8 @@ export const GROUP = 'heartbeat-operator.io';
 export const PLURAL = 'heartbeatinstances';
 const API_VERSION = `${GROUP}/v1alpha1`;
 
-export const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
-export const MANAGED_BY = 'heartbeat-operator';
+const MANAGED_BY_LABEL = 'app.kubernetes.io/managed-by';
+const MANAGED_BY = 'heartbeat-operator';
 
 /** The path of all instances, or of those in one namespace. */
 export function instancesPath(namespace?: string): string {

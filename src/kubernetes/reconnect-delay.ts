@@ -5,8 +5,11 @@ export interface ReconnectDelayLimits {
   readonly forgetAfterMs: number;
 }
 
-/** The numbers of client-go and kube-rs. */
-export const RECONNECT_DELAY_LIMITS: ReconnectDelayLimits = { minMs: 800, maxMs: 30_000, forgetAfterMs: 120_000 };
+/**
+ * The numbers of client-go and kube-rs, but for the longest: they wait up to 30 s. Verdicts wait for the end of an
+ * outage here, and one operator that asks every few seconds is no load.
+ */
+export const RECONNECT_DELAY_LIMITS: ReconnectDelayLimits = { minMs: 800, maxMs: 5_000, forgetAfterMs: 120_000 };
 
 /** How long to wait before the next attempt: twice as long after each failure, and never the same for all clients. */
 export class ReconnectDelay {

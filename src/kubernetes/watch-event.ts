@@ -49,7 +49,7 @@ function watchEvent(action: string, event: unknown): WatchEvent {
 }
 
 /** @throws TypeError if it is not an object of the API */
-export function storedObject(object: unknown): StoredObject {
+function storedObject(object: unknown): StoredObject {
   if (isRecord(object) && isRecord(object['metadata'])) {
     const { name, resourceVersion } = object['metadata'];
     if (typeof name === 'string' && typeof resourceVersion === 'string') return object as unknown as StoredObject;

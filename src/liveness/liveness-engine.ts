@@ -109,10 +109,11 @@ export class LivenessEngine {
   resume(key: InstanceKey, nowMs: number): void {
     const slot = this.#slots.slotOf(key);
     if (slot === undefined || (this.#stateOf(slot) & State.Paused) === 0) return;
-    const kind = this.#stateOf(slot) & State.Kind;
+    const state = this.#stateOf(slot);
+    const kind = state & State.Kind;
     const isHeardLately = nowMs - this.#lastHeardOf(slot) < this.#ttlOf(slot);
     const isExpected = kind === State.Awaiting || isHeardLately;
-    this.#setState(slot, isExpected ? kind : State.Unheard);
+    this.#setState(slot, (isExpected ? kind : State.Unheard) | (state & State.Disowned));
     this.#silentSinceMs[slot] = nowMs;
     this.#schedule(slot);
   }

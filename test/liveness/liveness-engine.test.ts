@@ -1,0 +1,696 @@
+/* oxlint-disable vitest/expect-expect -- What a test expects is often said by expectStaleExactlyAt. */
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { InstanceKey } from '../../src/liveness/instance-key.ts';
+import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
+import { DEFAULT_SELF_DOUBT, SelfDoubt } from '../../src/liveness/self-doubt.ts';
+import { key, SECOND, TTL } from '../support/builders.ts';
+
+const A = key('a');
+const B = key('b');
+
+let doubt: SelfDoubt;
+let engine: LivenessEngine;
+
+beforeEach(() => {
+  doubt = new SelfDoubt();
+  engine = new LivenessEngine(doubt);
+});
+
+/** Everything that becomes stale at `nowMs`. */
+function takeStale(nowMs: number): readonly InstanceKey[] {
+  return engine.takeStale(nowMs, 1_000).keys;
+}
+
+/** The one claim most tests make: fresh until just before `deadlineMs`, stale at it. */
+function expectStaleExactlyAt(deadlineMs: number, instance = A): void {
+  expect(engine.look(instance)?.deadlineMs).toBe(deadlineMs);
+  expect(takeStale(deadlineMs - 1)).toEqual([]);
+  expect(engine.look(instance)?.kind).not.toBe('stale');
+  expect(takeStale(deadlineMs)).toEqual([instance]);
+  expect(engine.look(instance)).toMatchObject({ kind: 'stale', deadlineMs });
+}
+
+describe('An instance that beats', () => {
+  it('is fresh until one millisecond before its deadline and stale at it', () => {
+    engine.adopt(A, TTL, 1_000);
+    expectStaleExactlyAt(1_000 + TTL);
+  });
+
+  it('is given a full time to live by each heartbeat', () => {
+    engine.adopt(A, TTL, 0);
+    for (const nowMs of [30_000, 60_000, 179_999]) expect(engine.record(A, nowMs)).toBe('renewed');
+    expectStaleExactlyAt(179_999 + TTL);
+  });
+
+  it('is kept fresh by a heartbeat in the last millisecond, and marked if that was the last', () => {
+    engine.adopt(A, TTL, 0);
+    engine.record(A, TTL - 1);
+    expect(takeStale(TTL)).toEqual([]);
+    expectStaleExactlyAt(TTL - 1 + TTL);
+  });
+
+  it('that is heard past its deadline but before anybody judged stays fresh', () => {
+    engine.adopt(A, TTL, 0);
+    expect(engine.record(A, TTL + 5)).toBe('renewed');
+    expect(takeStale(TTL + 5)).toEqual([]);
+    expectStaleExactlyAt(TTL + 5 + TTL);
+  });
+
+  it('recovers by one heartbeat after it became stale, and becomes stale again a time to live later', () => {
+    engine.adopt(A, TTL, 0);
+    takeStale(TTL);
+    expect(engine.record(A, TTL + 1)).toBe('recovered');
+    expect(engine.record(A, TTL + 1)).toBe('renewed');
+    expectStaleExactlyAt(TTL + 1 + TTL);
+  });
+
+  it('is adopted only once: the second time is a heartbeat', () => {
+    engine.adopt(A, TTL, 0);
+    engine.adopt(A, 5 * TTL, 10_000);
+    expect(engine.size).toBe(1);
+    expect(engine.look(A)).toMatchObject({ ttlMs: TTL, lastHeardMs: 10_000 });
+  });
+
+  it('that nobody knows is unknown, and nothing is noted of it', () => {
+    expect(engine.record(A, 0)).toBe('unknown');
+    expect([engine.size, engine.look(A), engine.nextDueMs()]).toEqual([0, undefined, undefined]);
+  });
+});
+
+describe('Receipts out of order', () => {
+  it('leave the newest in force', () => {
+    engine.adopt(A, TTL, 10_000);
+    for (const nowMs of [40_000, 20_000, 35_000]) engine.record(A, nowMs);
+    expect(engine.look(A)?.lastHeardMs).toBe(40_000);
+    expectStaleExactlyAt(40_000 + TTL);
+  });
+
+  it('do not recover an instance that became stale after a newer one', () => {
+    engine.adopt(A, TTL, 10_000);
+    takeStale(10_000 + TTL);
+    expect(engine.record(A, 9_000)).toBe('renewed');
+    expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: 10_000 + TTL });
+  });
+
+  it('do not take time from an instance whose object was deleted', () => {
+    engine.adopt(A, TTL, 10_000);
+    engine.record(A, 40_000);
+    engine.disown(A);
+    expect(engine.record(A, 20_000)).toBe('renewed');
+    expect(engine.look(A)).toMatchObject({ isDisowned: true, deadlineMs: 40_000 + TTL });
+    expect(engine.record(A, 50_000)).toBe('appeared');
+    expectStaleExactlyAt(50_000 + TTL);
+  });
+
+  it('do not take from a restored instance the full time that it was given', () => {
+    engine.restore(A, TTL, 'unheard', 10_000);
+    expect(engine.record(A, 9_000)).toBe('confirmed');
+    expectStaleExactlyAt(10_000 + TTL);
+  });
+
+  it('do not take from a resumed instance the full time that it was given', () => {
+    engine.restore(A, TTL, 'unheard', 0);
+    engine.pause(A);
+    engine.resume(A, 10_000);
+    engine.record(A, 9_000);
+    expectStaleExactlyAt(10_000 + TTL);
+  });
+});
+
+describe('An instance restored from its object', () => {
+  it('as awaiting may stay silent for ever, and is judged from its first heartbeat on', () => {
+    engine.restore(A, TTL, 'awaiting', 0);
+    expect(takeStale(1_000 * TTL)).toEqual([]);
+    expect(engine.look(A)).toMatchObject({ kind: 'awaiting', lastHeardMs: undefined, deadlineMs: undefined });
+    expect(engine.record(A, 1_000 * TTL)).toBe('appeared');
+    expectStaleExactlyAt(1_001 * TTL);
+  });
+
+  it('as unheard has a full time to live from then on', () => {
+    engine.restore(A, TTL, 'unheard', 5_000);
+    expect(engine.look(A)).toMatchObject({ kind: 'unheard', lastHeardMs: undefined });
+    expectStaleExactlyAt(5_000 + TTL);
+    expect(engine.look(A)?.lastHeardMs).toBeUndefined();
+  });
+
+  it('as unheard is confirmed by its first heartbeat', () => {
+    engine.restore(A, TTL, 'unheard', 5_000);
+    expect(engine.record(A, 6_000)).toBe('confirmed');
+    expectStaleExactlyAt(6_000 + TTL);
+  });
+
+  it('as stale stays stale, is not handed over again, and recovers by a heartbeat', () => {
+    engine.restore(A, TTL, 'stale', 5_000);
+    expect(takeStale(1_000 * TTL)).toEqual([]);
+    expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: undefined });
+    expect(engine.record(A, 1_000 * TTL)).toBe('recovered');
+    expectStaleExactlyAt(1_001 * TTL);
+  });
+
+  it.each(['awaiting', 'unheard', 'stale'] as const)('as %s keeps what is known of it if it has been heard', (kind) => {
+    engine.adopt(A, TTL, 0);
+    engine.record(A, 30_000);
+    engine.restore(A, 9 * TTL, kind, 60_000);
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', ttlMs: TTL });
+    expectStaleExactlyAt(30_000 + TTL);
+  });
+});
+
+describe('A new time to live', () => {
+  it.each([
+    { what: 'a longer one', ttlMs: 3 * TTL },
+    { what: 'a shorter one', ttlMs: TTL / 10 },
+    { what: 'one shorter than the silence so far', ttlMs: 1 },
+  ])('counts from the edit: $what', ({ ttlMs }) => {
+    engine.adopt(A, TTL, 0);
+    engine.retime(A, ttlMs, 100_000);
+    expect(takeStale(100_000)).toEqual([]);
+    expectStaleExactlyAt(100_000 + ttlMs);
+  });
+
+  it('that is the same as before changes nothing', () => {
+    engine.adopt(A, TTL, 0);
+    engine.retime(A, TTL, 100_000);
+    expectStaleExactlyAt(TTL);
+  });
+
+  it('leaves a stale instance stale at the deadline that it missed', () => {
+    engine.adopt(A, TTL, 0);
+    takeStale(TTL);
+    engine.retime(A, 100 * TTL, TTL + 1);
+    expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: TTL, ttlMs: 100 * TTL });
+    engine.record(A, 2 * TTL);
+    expectStaleExactlyAt(102 * TTL);
+  });
+
+  it('is remembered of one that awaits its first heartbeat, and of one that is paused', () => {
+    engine.restore(A, TTL, 'awaiting', 0);
+    engine.retime(A, SECOND, 10);
+    engine.adopt(B, TTL, 0);
+    engine.pause(B);
+    engine.retime(B, SECOND, 10);
+    expect(takeStale(1_000 * TTL)).toEqual([]);
+    engine.record(A, 2_000_000);
+    expectStaleExactlyAt(2_001_000);
+    engine.resume(B, 3_000_000);
+    expectStaleExactlyAt(3_001_000, B);
+  });
+
+  it('of one that nobody knows does nothing', () => {
+    engine.retime(A, SECOND, 10);
+    expect(engine.size).toBe(0);
+  });
+});
+
+describe('A paused instance', () => {
+  it('is not judged, has no deadline, and is still heard', () => {
+    engine.adopt(A, TTL, 0);
+    engine.pause(A);
+    expect(takeStale(100 * TTL)).toEqual([]);
+    expect(engine.record(A, 100 * TTL)).toBe('renewed');
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', isPaused: true, lastHeardMs: 100 * TTL });
+    expect(engine.look(A)?.deadlineMs).toBeUndefined();
+  });
+
+  it('that was heard lately is fresh when it is resumed, with a full time to live', () => {
+    engine.adopt(A, TTL, 0);
+    engine.pause(A);
+    engine.record(A, 10 * TTL);
+    engine.resume(A, 10 * TTL + 5_000);
+    expect(engine.look(A)?.kind).toBe('fresh');
+    expectStaleExactlyAt(11 * TTL + 5_000);
+  });
+
+  it('that was silent meanwhile must be heard first, and is stale if it is not within a time to live', () => {
+    engine.adopt(A, TTL, 0);
+    engine.pause(A);
+    engine.resume(A, 10 * TTL);
+    expect(engine.look(A)?.kind).toBe('unheard');
+    expectStaleExactlyAt(11 * TTL);
+  });
+
+  it('that was stale is given a full time to live, too', () => {
+    engine.adopt(A, TTL, 0);
+    takeStale(TTL);
+    engine.pause(A);
+    engine.resume(A, 10 * TTL);
+    expectStaleExactlyAt(11 * TTL);
+  });
+
+  it('that awaits its first heartbeat goes on awaiting it when resumed', () => {
+    engine.restore(A, TTL, 'awaiting', 0);
+    engine.pause(A);
+    engine.resume(A, 5_000);
+    expect(engine.look(A)).toMatchObject({ kind: 'awaiting', isPaused: false });
+    expect(takeStale(100 * TTL)).toEqual([]);
+  });
+
+  it('whose first heartbeat comes has appeared, and is not judged even then', () => {
+    engine.restore(A, TTL, 'awaiting', 0);
+    engine.pause(A);
+    expect(engine.record(A, 1_000)).toBe('appeared');
+    expect(engine.record(A, 2_000)).toBe('renewed');
+    expect(takeStale(100 * TTL)).toEqual([]);
+  });
+
+  it('is paused and resumed once, however often that is said', () => {
+    engine.adopt(A, TTL, 0);
+    engine.resume(A, 50_000);
+    expect(engine.look(A)?.deadlineMs).toBe(TTL);
+    engine.pause(A);
+    engine.pause(A);
+    expect(engine.counts.paused).toBe(1);
+    engine.resume(A, 60_000);
+    engine.resume(A, 90_000);
+    expectStaleExactlyAt(60_000 + TTL);
+  });
+
+  it('and one that nobody knows make no difference', () => {
+    engine.pause(A);
+    engine.resume(A, 0);
+    expect(engine.size).toBe(0);
+  });
+});
+
+describe('An instance whose object was deleted', () => {
+  it('stays known while it beats, and its next heartbeat says that it appeared', () => {
+    engine.adopt(A, TTL, 0);
+    engine.disown(A);
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: true });
+    expect(engine.record(A, 30_000)).toBe('appeared');
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: false });
+    expectStaleExactlyAt(30_000 + TTL);
+  });
+
+  it('is forgotten without a word when its deadline passes in silence, at the exact moment', () => {
+    engine.adopt(A, TTL, 0);
+    engine.disown(A);
+    takeStale(TTL - 1);
+    expect(engine.size).toBe(1);
+    expect(takeStale(TTL)).toEqual([]);
+    expect(engine.size).toBe(0);
+  });
+
+  it.each(['awaiting', 'stale'] as const)('is forgotten at once when it was %s', (kind) => {
+    engine.restore(A, TTL, kind, 0);
+    engine.disown(A);
+    expect([engine.size, engine.look(A)]).toEqual([0, undefined]);
+  });
+
+  it('has an object again when one is made, and is judged as before', () => {
+    engine.adopt(A, TTL, 0);
+    engine.disown(A);
+    engine.restore(A, TTL, 'awaiting', 50_000);
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: false });
+    expectStaleExactlyAt(TTL);
+  });
+
+  it('and made again is not called fresh until it is heard, if it was unheard before', () => {
+    engine.restore(A, TTL, 'unheard', 0);
+    engine.disown(A);
+    engine.restore(A, TTL, 'awaiting', 50_000);
+    expect(engine.look(A)).toMatchObject({ isDisowned: false, lastHeardMs: undefined });
+    expect(engine.look(A)?.kind).not.toBe('fresh');
+  });
+
+  it('counts as what it is', () => {
+    engine.restore(A, TTL, 'unheard', 0);
+    engine.adopt(B, TTL, 0);
+    engine.disown(A);
+    engine.disown(B);
+    expect(engine.look(A)?.kind).toBe('unheard');
+    expect(engine.counts).toMatchObject({ unheard: 1, fresh: 1 });
+  });
+
+  it('and made again after a pause in which it was silent is not called fresh until it is heard', () => {
+    engine.adopt(A, TTL, 0);
+    engine.pause(A);
+    engine.resume(A, 10 * TTL);
+    engine.disown(A);
+    engine.restore(A, TTL, 'awaiting', 10 * TTL + 1);
+    expect(engine.look(A)?.kind).toBe('unheard');
+    expectStaleExactlyAt(11 * TTL);
+  });
+
+  it('is no longer paused', () => {
+    engine.adopt(A, TTL, 0);
+    engine.pause(A);
+    engine.disown(A);
+    expect(engine.counts).toMatchObject({ paused: 0, fresh: 1 });
+    takeStale(TTL);
+    expect(engine.size).toBe(0);
+  });
+
+  it('twice is deleted once', () => {
+    engine.adopt(A, TTL, 0);
+    engine.disown(A);
+    engine.disown(A);
+    engine.disown(B);
+    expect(engine.size).toBe(1);
+  });
+});
+
+describe('A forgotten instance', () => {
+  it('is unknown, is not handed over, and can be adopted anew', () => {
+    engine.adopt(A, TTL, 0);
+    engine.forget(A);
+    engine.forget(A);
+    expect(engine.record(A, 1_000)).toBe('unknown');
+    expect(takeStale(100 * TTL)).toEqual([]);
+    engine.adopt(A, TTL, 200 * TTL);
+    expectStaleExactlyAt(201 * TTL);
+  });
+
+  it('leaves nothing behind for the one that takes its slot', () => {
+    engine.adopt(A, TTL, 0);
+    takeStale(TTL);
+    engine.forget(A);
+    engine.restore(B, TTL, 'unheard', 500_000);
+    expect(engine.look(B)).toEqual({
+      kind: 'unheard',
+      isPaused: false,
+      isDisowned: false,
+      ttlMs: TTL,
+      lastHeardMs: undefined,
+      deadlineMs: 500_000 + TTL,
+    });
+  });
+});
+
+describe('Handing over', () => {
+  it('takes at most so many at a time, earliest first, and says whether there may be more', () => {
+    for (let index = 9; index >= 0; index -= 1) engine.adopt(key(`i${index}`), TTL, index);
+    const first = engine.takeStale(TTL + 9, 4);
+    const second = engine.takeStale(TTL + 9, 4);
+    const third = engine.takeStale(TTL + 9, 4);
+    expect(first).toEqual({ keys: ['i0', 'i1', 'i2', 'i3'].map(key), cappedCount: 0, hasMore: true });
+    expect(second).toEqual({ keys: ['i4', 'i5', 'i6', 'i7'].map(key), cappedCount: 0, hasMore: true });
+    expect(third).toEqual({ keys: ['i8', 'i9'].map(key), cappedCount: 0, hasMore: false });
+  });
+
+  it('counts entries that only moved, so that a turn is bounded, and still finds the silent one behind them', () => {
+    for (let index = 0; index < 10; index += 1) engine.adopt(key(`beats-${index}`), TTL, 0);
+    engine.adopt(A, TTL, 1);
+    for (let index = 0; index < 10; index += 1) engine.record(key(`beats-${index}`), 60_000);
+    expect(engine.takeStale(TTL + 1, 10)).toEqual({ keys: [], cappedCount: 0, hasMore: true });
+    expect(engine.takeStale(TTL + 1, 10)).toEqual({ keys: [A], cappedCount: 0, hasMore: false });
+  });
+
+  it('names each instance once', () => {
+    engine.adopt(A, TTL, 0);
+    expect(takeStale(TTL)).toEqual([A]);
+    expect(takeStale(10 * TTL)).toEqual([]);
+  });
+
+  it('is due no later than the first deadline', () => {
+    expect(engine.nextDueMs()).toBeUndefined();
+    engine.adopt(A, TTL, 1_000);
+    engine.adopt(B, TTL / 2, 5_000);
+    expect(engine.nextDueMs()).toBe(5_000 + TTL / 2);
+    engine.forget(B);
+    expect(engine.nextDueMs()).toBe(1_000 + TTL);
+  });
+});
+
+describe('Self-doubt', () => {
+  it('grants an instance that could not be heard a full time to live, and then it is stale', () => {
+    engine.adopt(A, TTL, 0);
+    doubt.observeTurn(1_000);
+    doubt.observeTurn(1_000 + 3 * TTL);
+    expect(takeStale(1_000 + 3 * TTL)).toEqual([]);
+    expectStaleExactlyAt(1_000 + 4 * TTL);
+  });
+
+  it('grants nothing to an instance that is heard after the stall', () => {
+    engine.adopt(A, TTL, 0);
+    doubt.observeTurn(1_000);
+    doubt.observeTurn(61_000);
+    engine.record(A, 62_000);
+    expectStaleExactlyAt(62_000 + TTL);
+  });
+
+  it('holds every verdict while the listener is closed, and passes it a time to live after it is open', () => {
+    engine.adopt(A, TTL, 0);
+    doubt.stopListening(1_000);
+    expect(engine.takeStale(100 * TTL, 10)).toEqual({ keys: [], cappedCount: 0, hasMore: false });
+    doubt.startListening(100 * TTL);
+    expect(takeStale(100 * TTL)).toEqual([]);
+    expectStaleExactlyAt(101 * TTL);
+  });
+
+  it('says of how many verdicts the cap was the cause', () => {
+    engine.adopt(A, TTL, 0);
+    for (let nowMs = 0; nowMs <= 6 * TTL; nowMs += 900) doubt.observeTurn(nowMs);
+    engine.adopt(B, TTL, 5.5 * TTL);
+    expect(engine.takeStale(6 * TTL, 10)).toEqual({ keys: [A], cappedCount: 1, hasMore: false });
+    expect(engine.takeStale(8 * TTL, 10)).toEqual({ keys: [B], cappedCount: 0, hasMore: false });
+  });
+});
+
+describe('The counts', () => {
+  it('are at zero before anything is known, and name each kind once', () => {
+    expect(engine.counts).toEqual({ awaiting: 0, unheard: 0, fresh: 0, stale: 0, paused: 0 });
+    engine.adopt(A, TTL, 0);
+    for (const kind of ['awaiting', 'unheard', 'stale'] as const) engine.restore(key(kind), TTL, kind, 0);
+    engine.adopt(B, TTL, 0);
+    engine.pause(B);
+    expect(engine.counts).toEqual({ awaiting: 1, unheard: 1, fresh: 1, stale: 1, paused: 1 });
+    expect([...engine.keys()].sort()).toEqual([A, B, key('awaiting'), key('unheard'), key('stale')].sort());
+  });
+});
+
+/** The engine once more, in the plainest words: a map, and a look at everything each time. */
+class NaiveEngine {
+  readonly instances = new Map<InstanceKey, NaiveInstance>();
+  readonly #doubt: SelfDoubt;
+
+  constructor(doubt: SelfDoubt) {
+    this.#doubt = doubt;
+  }
+
+  record(key: InstanceKey, atMs: number): string {
+    const it = this.instances.get(key);
+    if (it === undefined) return 'unknown';
+    if (it.lastHeardMs !== undefined && atMs <= it.lastHeardMs) return 'renewed';
+    const receipt = it.isDisowned ? 'appeared' : RECEIPTS[it.kind];
+    it.silentSinceMs = it.kind === 'stale' ? atMs : Math.max(it.silentSinceMs, atMs);
+    it.lastHeardMs = atMs;
+    it.kind = 'fresh';
+    it.isDisowned = false;
+    return it.isPaused && receipt !== 'appeared' ? 'renewed' : receipt;
+  }
+
+  adopt(key: InstanceKey, ttlMs: number, atMs: number): void {
+    if (this.instances.has(key)) this.record(key, atMs);
+    else this.#add(key, { kind: 'fresh', ttlMs, silentSinceMs: atMs, lastHeardMs: atMs });
+  }
+
+  restore(key: InstanceKey, ttlMs: number, kind: 'awaiting' | 'unheard' | 'stale', nowMs: number): void {
+    const it = this.instances.get(key);
+    if (it === undefined) this.#add(key, { kind, ttlMs, silentSinceMs: nowMs, lastHeardMs: undefined });
+    else it.isDisowned = false;
+  }
+
+  retime(key: InstanceKey, ttlMs: number, nowMs: number): void {
+    const it = this.instances.get(key);
+    if (it === undefined || it.ttlMs === ttlMs) return;
+    it.ttlMs = ttlMs;
+    it.silentSinceMs = nowMs;
+  }
+
+  pause(key: InstanceKey): void {
+    const it = this.instances.get(key);
+    if (it !== undefined) it.isPaused = true;
+  }
+
+  resume(key: InstanceKey, nowMs: number): void {
+    const it = this.instances.get(key);
+    if (it?.isPaused !== true) return;
+    it.isPaused = false;
+    it.silentSinceMs = nowMs;
+    const isHeardLately = it.lastHeardMs !== undefined && nowMs - it.lastHeardMs < it.ttlMs;
+    if (it.kind !== 'awaiting' && !isHeardLately) it.kind = 'unheard';
+  }
+
+  disown(key: InstanceKey): void {
+    const it = this.instances.get(key);
+    if (it === undefined) return;
+    if (it.kind === 'awaiting' || it.kind === 'stale') this.instances.delete(key);
+    it.isDisowned = true;
+    it.isPaused = false;
+  }
+
+  forget(key: InstanceKey): void {
+    this.instances.delete(key);
+  }
+
+  takeStale(nowMs: number, _limit: number): { readonly keys: readonly InstanceKey[] } {
+    const keys: InstanceKey[] = [];
+    if (!this.#doubt.isListening) return { keys };
+    for (const [key, it] of this.instances) {
+      if (it.isPaused || it.kind === 'awaiting' || it.kind === 'stale') continue;
+      if (nowMs < this.#doubt.deadline(it.silentSinceMs, it.ttlMs).deadlineMs) continue;
+      if (it.isDisowned) {
+        this.instances.delete(key);
+      } else {
+        it.kind = 'stale';
+        keys.push(key);
+      }
+    }
+    return { keys };
+  }
+
+  #add(key: InstanceKey, parts: Omit<NaiveInstance, 'isPaused' | 'isDisowned'>): void {
+    this.instances.set(key, { ...parts, isPaused: false, isDisowned: false });
+  }
+}
+
+interface NaiveInstance {
+  kind: 'awaiting' | 'unheard' | 'fresh' | 'stale';
+  isPaused: boolean;
+  isDisowned: boolean;
+  ttlMs: number;
+  silentSinceMs: number;
+  lastHeardMs: number | undefined;
+}
+
+const RECEIPTS = { awaiting: 'appeared', unheard: 'confirmed', fresh: 'renewed', stale: 'recovered' } as const;
+const KEYS = ['a', 'b'].map(key);
+
+/** What happens next; `afterMs` after what happened before. */
+type Step = { readonly afterMs: number; readonly key: InstanceKey } & (
+  | { readonly kind: 'record'; readonly ageMs: number }
+  | { readonly kind: 'adopt' | 'retime'; readonly ttlMs: number }
+  | { readonly kind: 'restore'; readonly ttlMs: number; readonly as: 'awaiting' | 'unheard' | 'stale' }
+  | { readonly kind: 'pause' | 'resume' | 'disown' | 'forget' | 'judge' | 'stall' | 'close' | 'open' }
+);
+
+function history(receiptAgesMs: fc.Arbitrary<number>): fc.Arbitrary<Step[]> {
+  const base = { key: fc.constantFrom(...KEYS), afterMs: fc.nat(1_500) };
+  const ttlMs = fc.constantFrom(500, 1_000, 5_000);
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 8, arbitrary: fc.record({ ...base, kind: fc.constant('record' as const), ageMs: receiptAgesMs }) },
+    { weight: 3, arbitrary: fc.record({ ...base, kind: fc.constantFrom('adopt' as const, 'retime' as const), ttlMs }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        ...base,
+        kind: fc.constant('restore' as const),
+        ttlMs,
+        as: fc.constantFrom('awaiting' as const, 'unheard' as const, 'stale' as const),
+      }),
+    },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        ...base,
+        kind: fc.constantFrom('pause' as const, 'resume' as const, 'disown' as const, 'forget' as const),
+      }),
+    },
+    { weight: 8, arbitrary: fc.record({ ...base, kind: fc.constant('judge' as const) }) },
+    { weight: 2, arbitrary: fc.record({ ...base, kind: fc.constant('stall' as const) }) },
+    { weight: 1, arbitrary: fc.record({ ...base, kind: fc.constantFrom('close' as const, 'open' as const) }) },
+  );
+  return fc.array(step, { maxLength: 60, size: 'max' });
+}
+
+/** What a step changed or found out, in the engine or in the naive one. */
+function carryOut(step: Step, engine: LivenessEngine | NaiveEngine, nowMs: number): unknown {
+  const { key } = step;
+  switch (step.kind) {
+    case 'record':
+      return engine.record(key, nowMs - step.ageMs);
+    case 'adopt':
+      return engine.adopt(key, step.ttlMs, nowMs);
+    case 'restore':
+      return engine.restore(key, step.ttlMs, step.as, nowMs);
+    case 'retime':
+      return engine.retime(key, step.ttlMs, nowMs);
+    case 'pause':
+      return engine.pause(key);
+    case 'resume':
+      return engine.resume(key, nowMs);
+    case 'disown':
+      return engine.disown(key);
+    case 'forget':
+      return engine.forget(key);
+    case 'judge':
+      return [...engine.takeStale(nowMs, 1_000).keys].sort();
+    case 'stall':
+    case 'close':
+    case 'open':
+      return undefined;
+  }
+}
+
+/** Lives a history twice, in the engine and in the naive one, and compares after each step. */
+function live(steps: readonly Step[]): void {
+  // Without a cap, so that all time that did not count can be told from outside.
+  const doubt = new SelfDoubt({ ...DEFAULT_SELF_DOUBT, capMs: Number.POSITIVE_INFINITY });
+  const engine = new LivenessEngine(doubt);
+  const naive = new NaiveEngine(doubt);
+  const deafPeriods: [fromMs: number, untilMs: number][] = [];
+  let closedAtMs: number | undefined;
+  let nowMs = 0;
+  doubt.observeTurn(0);
+
+  for (const step of steps) {
+    if (step.kind === 'stall') {
+      if (closedAtMs === undefined) deafPeriods.push([nowMs, nowMs + step.afterMs]);
+      doubt.observeTurn((nowMs += step.afterMs));
+    } else {
+      for (const endMs = nowMs + step.afterMs; nowMs < endMs; ) {
+        doubt.observeTurn((nowMs = Math.min(nowMs + 200, endMs)));
+      }
+    }
+    if (step.kind === 'close') {
+      doubt.stopListening(nowMs);
+      closedAtMs ??= nowMs;
+    } else if (step.kind === 'open') {
+      doubt.startListening(nowMs);
+      if (closedAtMs !== undefined) deafPeriods.push([closedAtMs, nowMs]);
+      closedAtMs = undefined;
+    }
+
+    const before = new Map([...naive.instances].map(([key, it]) => [key, { ...it }]));
+    // Everyone who was silent for its time to live and what was granted on top is marked, and nobody else.
+    expect(carryOut(step, engine, nowMs)).toEqual(carryOut(step, naive, nowMs));
+    expectAlike(engine, naive);
+    // Whatever was granted: nobody who beat within its time to live of listening time is marked.
+    const marked = [...naive.instances].filter(([key, it]) => it.kind === 'stale' && before.get(key)?.kind !== 'stale');
+    for (const [key] of marked) {
+      const { silentSinceMs = nowMs, ttlMs = 0 } = before.get(key) ?? {};
+      expect(nowMs - silentSinceMs - deafMs(deafPeriods, silentSinceMs)).toBeGreaterThanOrEqual(ttlMs);
+    }
+  }
+}
+
+/** How much of the time since then nobody could be heard, by what happened and not by what the log says. */
+function deafMs(deafPeriods: readonly [number, number][], sinceMs: number): number {
+  return deafPeriods.reduce((sum, [fromMs, untilMs]) => {
+    const lengthMs = untilMs - Math.max(fromMs, sinceMs);
+    return lengthMs > 200 ? sum + lengthMs : sum;
+  }, 0);
+}
+
+function expectAlike(engine: LivenessEngine, naive: NaiveEngine): void {
+  expect(new Set(engine.keys())).toEqual(new Set(naive.instances.keys()));
+  const counts = { awaiting: 0, unheard: 0, fresh: 0, stale: 0, paused: 0 };
+  for (const [key, { kind, isPaused, isDisowned, ttlMs, lastHeardMs }] of naive.instances) {
+    counts[isPaused ? 'paused' : kind] += 1;
+    expect(engine.look(key)).toMatchObject({ kind, isPaused, isDisowned, ttlMs, lastHeardMs });
+  }
+  expect(engine.counts).toEqual(counts);
+  expect(engine.size).toBe(naive.instances.size);
+}
+
+describe('Over any history', () => {
+  it('the engine believes what a naive map believes, marks nobody who beat in time, and everyone who did not', () => {
+    fc.assert(fc.property(history(fc.constant(0)), live), { numRuns: 500 });
+  });
+
+  it('the same holds when receipts come out of order', () => {
+    fc.assert(fc.property(history(fc.nat(3_000)), live), { numRuns: 500 });
+  });
+});

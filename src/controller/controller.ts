@@ -34,7 +34,8 @@ export class Controller {
   #holdMs = 0;
   #heldUntilMs = 0;
   #isStopping = false;
-  readonly #stopping = Promise.withResolvers<void>();
+  /** Each ends the wait of one worker. */
+  readonly #wakers = new Set<() => void>();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -51,7 +52,7 @@ export class Controller {
   /** Resolves when the queue is drained and the last write is answered. Holds are not waited for. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    this.#stopping.resolve();
+    for (const wake of this.#wakers) wake();
     this.#parts.queue.shutDown();
     await Promise.all(this.#workers);
   }
@@ -141,7 +142,9 @@ export class Controller {
     while (!this.#isStopping && clock.nowMs() < this.#heldUntilMs) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const cancel = clock.schedule(this.#heldUntilMs - clock.nowMs(), resolve);
-      await Promise.race([promise, this.#stopping.promise]);
+      this.#wakers.add(resolve);
+      await promise;
+      this.#wakers.delete(resolve);
       cancel();
     }
   }
@@ -150,10 +153,14 @@ export class Controller {
     const { clock } = this.#parts;
     if (clock.nowMs() - this.#sliceStartMs < SLICE_MS) return;
     // One turn for all: were each worker to await its own, all would come back within one turn, one slice after the other.
-    this.#turn ??= clock.turn().then(() => {
-      this.#sliceStartMs = clock.nowMs();
-      this.#turn = undefined;
-    });
+    this.#turn ??= this.#nextSlice();
     await this.#turn;
+  }
+
+  async #nextSlice(): Promise<void> {
+    const { clock } = this.#parts;
+    await clock.turn();
+    this.#sliceStartMs = clock.nowMs();
+    this.#turn = undefined;
   }
 }

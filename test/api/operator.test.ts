@@ -220,8 +220,20 @@ describe('when something must be mended first', () => {
   });
 
   test('an account that may read but not write ends the process with a line that names what is missing', async () => {
-    await cluster.kubectl('create', 'clusterrole', 'reader', '--verb=list,watch', '--resource=heartbeatinstances.heartbeat-operator.io');
-    await cluster.kubectl('create', 'clusterrolebinding', 'reader', '--clusterrole=reader', '--serviceaccount=default:reader');
+    await cluster.kubectl(
+      'create',
+      'clusterrole',
+      'reader',
+      '--verb=list,watch',
+      '--resource=heartbeatinstances.heartbeat-operator.io',
+    );
+    await cluster.kubectl(
+      'create',
+      'clusterrolebinding',
+      'reader',
+      '--clusterrole=reader',
+      '--serviceaccount=default:reader',
+    );
     const kubeconfig = await cluster.createServiceAccountKubeconfig('default', 'reader');
     const { code, output } = await OperatorProcess.runToEnd({ kubeconfig });
 

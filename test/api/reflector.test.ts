@@ -1,6 +1,6 @@
 import { array, assert, asyncProperty, boolean, constantFrom, nat, oneof, record } from 'fast-check';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { ReflectorLimits } from '../../src/kubernetes/reflector.ts';
+import type { ReflectorLimits } from '../../src/kubernetes/reflector-options.ts';
 import { sharedControlPlane } from '../control-plane/shared-control-plane.ts';
 import {
   createInstance,

@@ -77,18 +77,18 @@ export class Fleet {
   #beat(instanceId: string): void {
     if (this.#silent.has(instanceId)) return;
     this.sent += 1;
-    const answered = this.beatOnce(instanceId)
-      .then(
-        (status) => {
-          if (status === 200) this.accepted += 1;
-          else this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
-        },
-        (error: NodeJS.ErrnoException) => {
-          const code = error.code ?? error.message;
-          this.unanswered.set(code, (this.unanswered.get(code) ?? 0) + 1);
-        },
-      )
-      .finally(() => this.#underWay.delete(answered));
+    const answered = this.#count(instanceId).finally(() => this.#underWay.delete(answered));
     this.#underWay.add(answered);
+  }
+
+  async #count(instanceId: string): Promise<void> {
+    try {
+      const status = await this.beatOnce(instanceId);
+      if (status === 200) this.accepted += 1;
+      else this.refused.set(status, (this.refused.get(status) ?? 0) + 1);
+    } catch (error) {
+      const { code = String(error) } = error as NodeJS.ErrnoException;
+      this.unanswered.set(code, (this.unanswered.get(code) ?? 0) + 1);
+    }
   }
 }

@@ -38,13 +38,21 @@ export function readConfig(
   return mistakes.length === 0 ? { kind: 'config', config } : { kind: 'mistakes', mistakes };
 }
 
+/** Pairs of which the first must be greater than the second. */
+const GREATER = [
+  ['requestTimeoutSeconds', 'headersTimeoutSeconds'],
+  ['shutdownSeconds', 'drainSeconds'],
+] as const;
+
 /** @param config may lack values that could not be read: these contradict nothing. */
-function contradictions({ requestTimeoutSeconds, headersTimeoutSeconds }: Partial<Config>): readonly string[] {
-  if (requestTimeoutSeconds === undefined || headersTimeoutSeconds === undefined) return [];
-  if (requestTimeoutSeconds > headersTimeoutSeconds) return [];
-  return [
-    `${flagName('requestTimeoutSeconds')} is ${requestTimeoutSeconds}; it must be greater than ${flagName('headersTimeoutSeconds')}, which is ${headersTimeoutSeconds}`,
-  ];
+function contradictions(config: Partial<Config>): readonly string[] {
+  return GREATER.flatMap(([greater, smaller]) => {
+    const [greaterValue, smallerValue] = [config[greater], config[smaller]];
+    if (greaterValue === undefined || smallerValue === undefined || greaterValue > smallerValue) return [];
+    return [
+      `${flagName(greater)} is ${greaterValue}; it must be greater than ${flagName(smaller)}, which is ${smallerValue}`,
+    ];
+  });
 }
 
 /** A name that somebody else chose, fit for a line of its own. */

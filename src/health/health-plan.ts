@@ -43,12 +43,14 @@ export function planHealth(input: PlanInput): HealthPlan {
   const before = observed.status;
   const timing = effectiveTiming(observed.heartbeat, input.defaultTiming);
   const wallMsOf = (momentMs: number): number => Math.round(input.wallMs - (input.nowMs - momentMs));
-  const fresh = freshVerdict(belief, timing, before?.fresh, wallMsOf);
   const heardWallMs = belief.lastHeardMs === undefined ? undefined : wallMsOf(belief.lastHeardMs);
+  // It came back and fell silent again while nothing could be written.
+  const isNewSilence = heardWallMs !== undefined && heardWallMs > (before?.expiredWallMs ?? Number.POSITIVE_INFINITY);
+  const fresh = freshVerdict(belief, timing, before?.fresh, wallMsOf, isNewSilence);
   const status: InstanceStatus = {
     ...conditions(observed, fresh, healthyVerdict(fresh, observed), input.wallMs),
     lastHeartbeatWallMs: heardWallMs ?? before?.lastHeartbeatWallMs,
-    expiredWallMs: expiredWallMs(belief, before, wallMsOf),
+    expiredWallMs: expiredWallMs(belief, isNewSilence ? undefined : before, wallMsOf),
     effective: timing,
   };
   if (before === undefined || before.healthySummary !== status.healthySummary) {

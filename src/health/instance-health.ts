@@ -25,12 +25,14 @@ export interface PersonsWish {
  *
  * @param before what stands on the object. While an instance has not been heard since our start, or stays stale, it is
  * kept to the letter: our restart is no news about the instance, and a deadline is not told twice in other words.
+ * @param isNewSilence whether it was heard since what stands there was written, and fell silent again.
  */
 export function freshVerdict(
   belief: Belief,
   timing: EffectiveTiming,
   before: Condition | undefined,
   wallMsOf: (momentMs: number) => number,
+  isNewSilence = false,
 ): Verdict {
   if (belief.isPaused) {
     return { status: 'Unknown', reason: Reason.Paused, message: 'Not judged while spec.paused is true.' };
@@ -47,7 +49,7 @@ export function freshVerdict(
         message: `Heartbeats arrive within the time to live of ${ttlText(timing)}.`,
       };
     case 'stale':
-      return before?.status === 'False' ? before : staleVerdict(belief, timing, wallMsOf);
+      return before?.status === 'False' && !isNewSilence ? before : staleVerdict(belief, timing, wallMsOf);
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { OperatorError } from './operator-error.ts';
 
@@ -6,6 +7,9 @@ const BACKLOG = 4_096;
 
 const SWEEP_MS = 100;
 
+/** A request that is under way when the listener closes has this long; the queue must still be drained afterwards. */
+const CLOSE_MS = 3_000;
+
 export interface ListenOptions {
   readonly address: string;
   readonly port: number;
@@ -13,28 +17,64 @@ export interface ListenOptions {
   readonly portFlag: string;
 }
 
-/**
- * Listens, and returns the port.
- *
- * @throws OperatorError when the port is taken or may not be used.
- */
-export async function listen(app: FastifyInstance, options: ListenOptions): Promise<number> {
-  try {
-    await listenOnFamily(app, options);
-  } catch (error) {
-    throw new OperatorError(listenProblem(error, options), { cause: error });
-  }
-  const address = app.server.address();
-  return typeof address === 'object' && address !== null ? address.port : options.port;
-}
+/** An application's listening socket and its connections. */
+export class Listener {
+  readonly #app: FastifyInstance;
+  readonly #sockets = new Set<Socket>();
 
-async function listenOnFamily(app: FastifyInstance, { address, port }: ListenOptions): Promise<void> {
-  try {
-    await app.listen({ host: address, port, backlog: BACKLOG });
-  } catch (error) {
-    if (address !== '::' || !isCode(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) throw error;
-    // A kernel without IPv6: every address is every IPv4 address.
-    await app.listen({ host: '0.0.0.0', port, backlog: BACKLOG });
+  constructor(app: FastifyInstance) {
+    this.#app = app;
+    app.server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /**
+   * Listens, and returns the port.
+   *
+   * @throws OperatorError when the port is taken or may not be used.
+   */
+  async listen(options: ListenOptions): Promise<number> {
+    try {
+      await this.#listenOnFamily(options);
+    } catch (error) {
+      throw new OperatorError(listenProblem(error, options), { cause: error });
+    }
+    const address = this.#app.server.address();
+    return typeof address === 'object' && address !== null ? address.port : options.port;
+  }
+
+  /**
+   * Stops listening and resolves when no connection is left; after three seconds, or when `deadline` ends, by force.
+   *
+   * A connection that becomes idle after the close began is not ended by Node, nor is one on which nothing was ever
+   * sent, so both are swept until all are gone.
+   */
+  async close(deadline: AbortSignal): Promise<void> {
+    const force = AbortSignal.any([deadline, AbortSignal.timeout(CLOSE_MS)]);
+    const sweep = setInterval(() => this.#sweep(force), SWEEP_MS);
+    try {
+      await this.#app.close();
+    } finally {
+      clearInterval(sweep);
+    }
+  }
+
+  #sweep(force: AbortSignal): void {
+    if (force.aborted) this.#app.server.closeAllConnections();
+    else this.#app.server.closeIdleConnections();
+    for (const socket of this.#sockets) if (force.aborted || socket.bytesRead === 0) socket.destroy();
+  }
+
+  async #listenOnFamily({ address, port }: ListenOptions): Promise<void> {
+    try {
+      await this.#app.listen({ host: address, port, backlog: BACKLOG });
+    } catch (error) {
+      if (address !== '::' || !isCode(error, 'EAFNOSUPPORT', 'EADDRNOTAVAIL')) throw error;
+      // A kernel without IPv6: every address is every IPv4 address.
+      await this.#app.listen({ host: '0.0.0.0', port, backlog: BACKLOG });
+    }
   }
 }
 
@@ -48,21 +88,4 @@ function listenProblem(error: unknown, { address, port, portFlag }: ListenOption
 
 function isCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
-}
-
-/**
- * Stops listening and resolves when no connection is left, by force when `deadline` ends.
- *
- * A connection that becomes idle after the close began is not ended by Node, so idle ones are swept until all are gone.
- */
-export async function closeListener(app: FastifyInstance, deadline: AbortSignal): Promise<void> {
-  const sweep = setInterval(() => {
-    if (deadline.aborted) app.server.closeAllConnections();
-    else app.server.closeIdleConnections();
-  }, SWEEP_MS);
-  try {
-    await app.close();
-  } finally {
-    clearInterval(sweep);
-  }
 }

@@ -10,7 +10,7 @@ import { RepeatedWarning } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backend } from './backend.ts';
 import { instanceViews } from './instance-views.ts';
-import { closeListener, listen } from './listener.ts';
+import { Listener } from './listener.ts';
 import { errorText, loopObserver, type Narrator, withNarrator } from './observers.ts';
 
 export interface OperatorParts {
@@ -31,8 +31,8 @@ export interface OperatorParts {
 export class Operator {
   readonly #parts: OperatorParts;
   readonly #loop: Loop;
-  readonly #heartbeatServer: FastifyInstance;
-  readonly #managementServer: FastifyInstance;
+  readonly #heartbeatListener: Listener;
+  readonly #managementListener: Listener;
   readonly #failure = Promise.withResolvers<Error>();
   #isListening = false;
   #isDraining = false;
@@ -61,8 +61,8 @@ export class Operator {
       onSynced: () => logger.info({ instances: this.#loop.cache.size }, 'stored instances are known'),
       crash: (error) => this.#fail(error),
     });
-    this.#heartbeatServer = this.#buildHeartbeatServer();
-    this.#managementServer = this.#buildManagementServer();
+    this.#heartbeatListener = new Listener(this.#buildHeartbeatServer());
+    this.#managementListener = new Listener(this.#buildManagementServer());
     this.#registerGauges();
   }
 
@@ -78,12 +78,12 @@ export class Operator {
    */
   async start(): Promise<{ readonly heartbeatPort: number; readonly managementPort: number }> {
     const { config, backend, logger } = this.#parts;
-    const managementPort = await listen(this.#managementServer, {
+    const managementPort = await this.#managementListener.listen({
       address: config.managementAddress,
       port: config.managementPort,
       portFlag: '--management-port',
     });
-    const heartbeatPort = await listen(this.#heartbeatServer, {
+    const heartbeatPort = await this.#heartbeatListener.listen({
       address: config.heartbeatAddress,
       port: config.heartbeatPort,
       portFlag: '--heartbeat-port',
@@ -106,11 +106,11 @@ export class Operator {
     this.#isDraining = true;
     this.#loop.stopJudging();
     await this.#serveOn(deadline);
-    await closeListener(this.#heartbeatServer, deadline);
+    await this.#heartbeatListener.close(deadline);
     this.#isListening = false;
     await orDeadline(this.#loop.drain(), deadline);
     await orDeadline(backend.stopWatching(), deadline);
-    await closeListener(this.#managementServer, deadline);
+    await this.#managementListener.close(deadline);
     await orDeadline(backend.close(), deadline);
     logger.info('stopped');
   }

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { TalliedHistogram } from './tallied-histogram.ts';
 import { CONTROLLER, QUEUE_LABELS } from './labels.ts';
 
 const HEARTBEAT_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
@@ -26,10 +27,10 @@ export class Metrics {
     ['result', 'code'],
     () => this.#foldHeartbeats(),
   );
-  readonly #heartbeatDuration = this.#histogram(
+  readonly #heartbeatDuration = new TalliedHistogram(
+    this.registry,
     'heartbeat_operator_heartbeat_duration_seconds',
     'From reading the head of a heartbeat to its answer.',
-    [],
     HEARTBEAT_SECONDS,
   );
   readonly newInstancesRefused = this.#counter(

@@ -166,6 +166,12 @@ describe('two settings that contradict each other', () => {
     ]);
   });
 
+  test('are both named when draining would take longer than the stop that it is a part of', () => {
+    const told = mistakes(['--drain-seconds=30', '--shutdown-seconds=20']);
+
+    expect(told).toEqual(['--shutdown-seconds is 20; it must be greater than --drain-seconds, which is 30']);
+  });
+
   test('are told beside other mistakes', () => {
     expect(mistakes(['--request-timeout-seconds=5', '--workers=0'])).toHaveLength(2);
   });

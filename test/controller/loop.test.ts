@@ -54,6 +54,28 @@ describe('A first heartbeat', () => {
 });
 
 describe('Silence', () => {
+  it('that begins anew while nothing can be written is told with its own deadline', async () => {
+    const loop = await LoopFixture.started();
+    await loop.givenHealthy('a');
+    await loop.clock.advance(TTL + BEAT);
+    loop.expectStale('a');
+    const firstExpiredWallMs = loop.object('a').status?.expiredWallMs;
+
+    loop.store.failWhenever(() => ({ kind: 'unreachable', message: 'away' }));
+    loop.heartbeatFrom('a');
+    const heardWallMs = loop.clock.wallMs();
+    await loop.clock.advance(TTL + MINUTE);
+    loop.store.heal();
+    await loop.clock.advance(10 * SECOND);
+
+    loop.expectStale('a');
+    expect(loop.object('a').status).toMatchObject({
+      expiredWallMs: heardWallMs + TTL,
+      lastHeartbeatWallMs: heardWallMs,
+    });
+    expect(firstExpiredWallMs).toBeLessThan(heardWallMs);
+  });
+
   it('of just under the time to live is healthy, and from the deadline on it is not', async () => {
     const loop = await LoopFixture.started();
     await loop.givenHealthy('a');

@@ -3,7 +3,8 @@ import { type Clock, systemClock } from '../../src/clock.ts';
 import type { ResourceListener } from '../../src/controller/ports.ts';
 import type { ObservedInstance } from '../../src/health/observed-instance.ts';
 import { decodeInstance } from '../../src/kubernetes/instance-resource.ts';
-import { Reflector, type ReflectorLimits } from '../../src/kubernetes/reflector.ts';
+import { Reflector } from '../../src/kubernetes/reflector.ts';
+import type { ReflectorLimits } from '../../src/kubernetes/reflector-options.ts';
 import { CacheListener } from './support/cache-listener.ts';
 import { RecordingObserver } from './support/recording-observer.ts';
 import {

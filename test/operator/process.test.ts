@@ -13,7 +13,7 @@ import { Program } from '../support/http-process.ts';
 /** The process as a person starts it: what it prints, and how it ends. Starting Node takes most of the time. */
 
 const PORTS = ['--heartbeat-port=0', '--management-port=0'];
-const LOOPBACK = ['--heartbeat-address=127.0.0.1', '--management-address=127.0.0.1', ...PORTS];
+const LOOPBACK = ['--heartbeat-address=127.0.0.1', '--management-address=127.0.0.1', '--drain-seconds=0', ...PORTS];
 
 function emptyFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'heartbeat-operator-'));

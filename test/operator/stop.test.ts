@@ -18,6 +18,34 @@ describe('stopping', () => {
     }
   });
 
+  test('serves on for the time that it is told to, unready, also those who connect only then', async () => {
+    const { operator, heartbeatPort, get } = await startTestOperator({ config: { drainSeconds: 1 } });
+    const open = await HttpSocket.open(heartbeatPort);
+    await open.send(wireRequest()).reply();
+
+    const stopped = operator.stop(soon());
+    const replies = [
+      await open.send(wireRequest()).reply(),
+      await (await HttpSocket.open(heartbeatPort)).send(wireRequest()).reply(),
+    ];
+    const readiness = (await get('/readyz')).status;
+    await stopped;
+
+    expect(replies.map((reply) => [reply.status, reply.body, reply.header('connection')])).toEqual([
+      [200, 'Success', 'close'],
+      [200, 'Success', 'close'],
+    ]);
+    expect(readiness).toBe(503);
+  });
+
+  test('does not serve on longer than its deadline', async () => {
+    const { operator, heartbeatPort } = await startTestOperator({ config: { drainSeconds: 60 } });
+
+    await operator.stop(AbortSignal.timeout(50));
+
+    await expect(HttpSocket.open(heartbeatPort)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
   test('closes connections that are idle, so that it does not wait for the end of keep-alive', async () => {
     const { operator, heartbeatPort } = await startTestOperator();
     const idle = await HttpSocket.open(heartbeatPort);
@@ -31,10 +59,12 @@ describe('stopping', () => {
   test('closes connections on which nothing was ever sent', async () => {
     const { operator, heartbeatPort } = await startTestOperator();
     const unused = await HttpSocket.open(heartbeatPort);
+    const startMs = performance.now();
 
-    await operator.stop(soon());
+    await operator.stop(AbortSignal.timeout(8_000));
 
     expect(await unused.closed()).toBe('');
+    expect(performance.now() - startMs).toBeLessThan(2_000);
   });
 
   test('waits for a heartbeat that is on its way, answers it 200 and asks its sender to connect anew', async () => {

@@ -154,8 +154,9 @@ function secondsOf(timestamp: string): number {
   return Math.floor(Date.parse(timestamp) / 1_000);
 }
 
-function millisecondsOf(timestamp: string | undefined): number | undefined {
-  return timestamp === undefined ? undefined : Date.parse(timestamp);
+/** @param time RFC 3339; absent, or null as in our own patches, is undefined */
+function millisecondsOf(time: string | null | undefined): number | undefined {
+  return time === undefined || time === null ? undefined : Date.parse(time);
 }
 
 function timestampOf(wallMs: number | undefined): string | null {

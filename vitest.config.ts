@@ -8,7 +8,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/api/**', 'node_modules/**'],
+          exclude: ['test/api/**', 'test/cluster/**', 'node_modules/**'],
           testTimeout: 10_000,
         },
       },
@@ -20,6 +20,16 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           // Two cores serve etcd, the API server and the tests: one test file at a time.
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'cluster',
+          include: ['test/cluster/**/*.test.ts'],
+          // A first run installs packages and builds Kubernetes.
+          testTimeout: 180_000,
+          hookTimeout: 30 * 60_000,
           fileParallelism: false,
         },
       },

@@ -11,7 +11,7 @@ const TOKEN_LIFETIME_SECONDS = 24 * 60 * 60;
 
 /** What a test process needs to know to use a control plane which another process may have started. */
 export interface ControlPlaneConnection {
-  /** `https://127.0.0.1:<apiServerPort>` */
+  /** `https://<address>:<apiServerPort>`; on loopback unless the servers have a network of their own. */
   readonly server: string;
   readonly apiServerPort: number;
   readonly certificateAuthorityPem: string;
@@ -23,7 +23,7 @@ export interface ControlPlaneConnection {
   readonly kubectl: string;
   /** Further kubeconfig files are written here; gone with the control plane. */
   readonly folder: string;
-  /** `http://127.0.0.1:<port>`; speaks gRPC and JSON without TLS. */
+  /** `http://<address>:<port>`; speaks gRPC and JSON without TLS. */
   readonly etcdEndpoint: string;
 }
 
@@ -79,7 +79,10 @@ export class ApiServerAccess {
     return stdout;
   }
 
-  /** Writes a kubeconfig and returns its path. `port` leads through a proxy on loopback. */
+  /**
+   * Writes a kubeconfig and returns its path. `port` leads through a proxy on loopback, which works for a server on
+   * loopback only: the certificate of any other does not name 127.0.0.1.
+   */
   async kubeconfigFor({ token, port }: { readonly token: string; readonly port?: number }): Promise<string> {
     this.#kubeconfigsWritten += 1;
     const path = join(this.connection.folder, `kubeconfig-${process.pid}-${this.#kubeconfigsWritten}.json`);

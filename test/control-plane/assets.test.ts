@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type AssetsOptions, findAssets, type RunGo } from './assets.ts';
+import { type AssetsOptions, findAssets, findNodeAssets, type NodeAssetsOptions, type RunGo } from './assets.ts';
 
 let folder: string;
 
@@ -22,12 +22,19 @@ afterEach(async () => {
 
 /** With a cache and a module in the folder of the test, and nobody to talk to. */
 function find(options: AssetsOptions): Promise<string> {
-  return findAssets({
+  return findAssets({ ...defaults(), ...options });
+}
+
+function findForNode(options: NodeAssetsOptions): Promise<string> {
+  return findNodeAssets({ ...defaults(), ...options });
+}
+
+function defaults(): NodeAssetsOptions {
+  return {
     environment: { XDG_CACHE_HOME: join(folder, 'cache') },
     moduleFolder: join(folder, 'module'),
     report: () => {},
-    ...options,
-  });
+  };
 }
 
 interface FakeGo {
@@ -238,5 +245,32 @@ describe('next to other builds', () => {
     expect(await find({ runGo })).toBe(finalFolder);
     expect(await readFile(join(finalFolder, 'etcd'), 'utf8')).toBe('of the other build');
     expect(await readdir(dirname(finalFolder))).toEqual([basename(finalFolder)]);
+  });
+});
+
+describe('for a node', () => {
+  test('its three binaries are built into a folder beside that of the control plane', async () => {
+    const controlPlane = await find({ runGo: fakeGo().run });
+    const go = fakeGo();
+
+    const built = await findForNode({ runGo: go.run });
+
+    expect(go.built).toEqual(['kubelet', 'kube-proxy', 'kube-scheduler']);
+    expect(built).toBe(`${controlPlane}-node`);
+  });
+
+  test('a given folder that lacks them is refused in one line that names them', async () => {
+    const environment = await givenFolder(['etcd', 'kube-apiserver', 'kubectl', 'kubelet']);
+
+    const message = await messageOf(findForNode({ environment, runGo: fakeGo().run }));
+
+    expect(message).toContain('where kube-proxy, kube-scheduler cannot be run');
+  });
+
+  test('without Go, one line says what to install', async () => {
+    expect(await messageOf(findForNode({ runGo: noGo }))).toBe(
+      'No node for the tests (there is no go): install Go 1.26.0 or newer to have it built, ' +
+        'or add kubelet, kube-proxy and kube-scheduler to the folder that KUBEBUILDER_ASSETS names.',
+    );
   });
 });

@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 /*
- * Where the servers of the control plane come from.
+ * Where the servers of the control plane come from, and those of a node.
  *
  * KUBEBUILDER_ASSETS names a folder: that one is taken, and nothing else. Otherwise they are built once from the Go
  * module beside this file, into the user's cache, in a folder named after everything that decides what they are. The
@@ -16,17 +16,46 @@ import { setTimeout } from 'node:timers/promises';
  * moment), the second rename fails and its folder is thrown away.
  */
 
-/** Go packages by the name of the binary. */
-const PACKAGES = {
-  etcd: 'go.etcd.io/etcd/server/v3',
-  'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
-  kubectl: 'k8s.io/kubernetes/cmd/kubectl',
-  'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
-} as const;
+/** What is built together, into one folder. */
+interface AssetSet {
+  /** Stands in messages. */
+  readonly name: string;
+  /** Go packages by the name of the binary. */
+  readonly packages: Readonly<Record<string, string>>;
+  /** Tells its folder in the cache from those of the other sets. */
+  readonly folderSuffix: string;
+  readonly buildTakes: string;
+  /** What to do instead of installing Go, as the end of a sentence. */
+  readonly insteadOfGo: string;
+}
 
-type Binary = keyof typeof PACKAGES;
+const CONTROL_PLANE: AssetSet = {
+  name: 'control plane',
+  packages: {
+    etcd: 'go.etcd.io/etcd/server/v3',
+    'kube-apiserver': 'k8s.io/kubernetes/cmd/kube-apiserver',
+    kubectl: 'k8s.io/kubernetes/cmd/kubectl',
+    'kube-controller-manager': 'k8s.io/kubernetes/cmd/kube-controller-manager',
+  },
+  folderSuffix: '',
+  buildTakes: '10 to 20 minutes on two cores',
+  insteadOfGo: 'set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl, as setup-envtest makes it',
+};
 
-const ALWAYS_NEEDED: readonly Binary[] = ['etcd', 'kube-apiserver', 'kubectl'];
+/** Apart from the control plane, so that tests which need no node do not wait for its build. */
+const NODE: AssetSet = {
+  name: 'node',
+  packages: {
+    kubelet: 'k8s.io/kubernetes/cmd/kubelet',
+    'kube-proxy': 'k8s.io/kubernetes/cmd/kube-proxy',
+    'kube-scheduler': 'k8s.io/kubernetes/cmd/kube-scheduler',
+  },
+  folderSuffix: '-node',
+  buildTakes: '2 to 10 minutes on two cores',
+  insteadOfGo: 'add kubelet, kube-proxy and kube-scheduler to the folder that KUBEBUILDER_ASSETS names',
+};
+
+const ALWAYS_NEEDED: readonly string[] = ['etcd', 'kube-apiserver', 'kubectl'];
 
 /** The API server alone takes minutes with a cold build cache: without a line now and then it seems to hang. */
 const PROGRESS_INTERVAL_MS = 30_000;
@@ -35,9 +64,12 @@ const SIGN_OF_LIFE_INTERVAL_MS = 2_000;
 /** A build folder without a sign of life for so long is abandoned. Many intervals: the machine is busy compiling. */
 const ABANDONED_AFTER_MS = 60_000;
 
-export interface AssetsOptions {
+export interface AssetsOptions extends NodeAssetsOptions {
   /** Whether kube-controller-manager must be there. A build makes it in any case. */
   readonly controllerManager?: boolean;
+}
+
+export interface NodeAssetsOptions {
   readonly environment?: NodeJS.ProcessEnv;
   readonly moduleFolder?: string;
   readonly runGo?: RunGo;
@@ -57,9 +89,22 @@ export type RunGo = (
  *
  * @throws Error with one line that says what to install or to set, or with what the Go compiler said.
  */
-export async function findAssets(options: AssetsOptions = {}): Promise<string> {
+export function findAssets({ controllerManager = false, ...options }: AssetsOptions = {}): Promise<string> {
+  const needed = controllerManager ? [...ALWAYS_NEEDED, 'kube-controller-manager'] : ALWAYS_NEEDED;
+  return find(CONTROL_PLANE, needed, options);
+}
+
+/**
+ * The folder that holds `kubelet`, `kube-proxy` and `kube-scheduler`.
+ *
+ * @throws Error as `findAssets` does.
+ */
+export function findNodeAssets(options: NodeAssetsOptions = {}): Promise<string> {
+  return find(NODE, Object.keys(NODE.packages), options);
+}
+
+async function find(assets: AssetSet, needed: readonly string[], options: NodeAssetsOptions): Promise<string> {
   const {
-    controllerManager = false,
     environment = process.env,
     moduleFolder = import.meta.dirname,
     runGo = spawnGo,
@@ -69,17 +114,18 @@ export async function findAssets(options: AssetsOptions = {}): Promise<string> {
 
   const given = environment['KUBEBUILDER_ASSETS'];
   if (given !== undefined && given !== '') {
-    return checkGiven(given, controllerManager ? [...ALWAYS_NEEDED, 'kube-controller-manager'] : ALWAYS_NEEDED);
+    return checkGiven(assets, given, needed);
   }
 
   const module = await readModule(moduleFolder);
-  const folder = join(cacheFolder(environment), `${module.kubernetesVersion}-${module.fingerprint}`);
+  const folderName = `${module.kubernetesVersion}-${module.fingerprint}${assets.folderSuffix}`;
+  const folder = join(cacheFolder(environment), folderName);
   if (await isBuilt(folder)) {
     return folder;
   }
-  await checkGo(module, runGo, environment);
-  if (!(await builtByAnother(folder, report, wait))) {
-    await build({ folder, module, runGo, environment, report });
+  await checkGo(assets, module, runGo, environment);
+  if (!(await builtByAnother(assets, folder, report, wait))) {
+    await build({ assets, folder, module, runGo, environment, report });
   }
   return folder;
 }
@@ -95,8 +141,8 @@ interface GoModule {
   readonly fingerprint: string;
 }
 
-async function checkGiven(folder: string, needed: readonly Binary[]): Promise<string> {
-  const missing: Binary[] = [];
+async function checkGiven(assets: AssetSet, folder: string, needed: readonly string[]): Promise<string> {
+  const missing: string[] = [];
   for (const binary of needed) {
     try {
       await access(join(folder, binary), constants.X_OK);
@@ -107,7 +153,7 @@ async function checkGiven(folder: string, needed: readonly Binary[]): Promise<st
   if (missing.length > 0) {
     throw new Error(
       `KUBEBUILDER_ASSETS is ${folder}, where ${missing.join(', ')} cannot be run; ` +
-        'fill it (setup-envtest does) or unset it to have the binaries built with Go.',
+        `fill it${assets === CONTROL_PLANE ? ' (setup-envtest does)' : ''} or unset it to have the binaries built with Go.`,
     );
   }
   return folder;
@@ -141,7 +187,12 @@ async function isBuilt(folder: string): Promise<boolean> {
   return (await stat(folder).catch(() => undefined)) !== undefined; // Only a whole build gets this name.
 }
 
-async function checkGo(module: GoModule, runGo: RunGo, environment: NodeJS.ProcessEnv): Promise<void> {
+async function checkGo(
+  assets: AssetSet,
+  module: GoModule,
+  runGo: RunGo,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
   const go = await runGo(['env', 'GOVERSION'], { folder: module.folder, environment });
   const found = go?.output.trim() ?? '';
   if (go?.exitCode === 0 && isAtLeast(found, module.goVersion)) {
@@ -149,8 +200,8 @@ async function checkGo(module: GoModule, runGo: RunGo, environment: NodeJS.Proce
   }
   const reason = go === undefined ? 'there is no go' : `go says "${found.split('\n').at(-1)}"`;
   throw new Error(
-    `No control plane for the tests (${reason}): install Go ${module.goVersion} or newer to have it built, ` +
-      'or set KUBEBUILDER_ASSETS to a folder with etcd, kube-apiserver and kubectl, as setup-envtest makes it.',
+    `No ${assets.name} for the tests (${reason}): install Go ${module.goVersion} or newer to have it built, ` +
+      `or ${assets.insteadOfGo}.`,
   );
 }
 
@@ -165,6 +216,7 @@ function isAtLeast(found: string, wanted: string): boolean {
 
 /** Waits while another process builds. Whether its build is there in the end. */
 async function builtByAnother(
+  assets: AssetSet,
   folder: string,
   report: (line: string) => void,
   wait: (delayMs: number) => Promise<void>,
@@ -179,7 +231,7 @@ async function builtByAnother(
       return false;
     }
     if (builder !== reportedFor) {
-      report(`Waiting for another process which builds the control plane: ${builder}`);
+      report(`Waiting for another process which builds the ${assets.name}: ${builder}`);
       reportedFor = builder;
     }
     await wait(SIGN_OF_LIFE_INTERVAL_MS);
@@ -224,6 +276,7 @@ function isAlive(pid: number): boolean {
 }
 
 interface Build {
+  readonly assets: AssetSet;
   readonly folder: string;
   readonly module: GoModule;
   readonly runGo: RunGo;
@@ -231,14 +284,14 @@ interface Build {
   readonly report: (line: string) => void;
 }
 
-async function build({ folder, module, runGo, environment, report }: Build): Promise<void> {
+async function build({ assets, folder, module, runGo, environment, report }: Build): Promise<void> {
   const building = buildingFolder(folder);
   await rm(building, { recursive: true, force: true });
   await mkdir(building, { recursive: true });
   const startMs = performance.now();
   let current = '';
   report(
-    `Building the control plane ${module.kubernetesVersion} with Go, once, into ${folder} (10 to 20 minutes on two cores)`,
+    `Building the ${assets.name} ${module.kubernetesVersion} with Go, once, into ${folder} (${assets.buildTakes})`,
   );
   const progress = setInterval(() => report(`  ${current} … ${secondsSince(startMs)} s`), PROGRESS_INTERVAL_MS);
   const signOfLife = setInterval(() => {
@@ -246,7 +299,7 @@ async function build({ folder, module, runGo, environment, report }: Build): Pro
     utimes(building, now, now).catch(() => {}); // Swept away by somebody: the compiler will say so.
   }, SIGN_OF_LIFE_INTERVAL_MS);
   try {
-    for (const [binary, goPackage] of Object.entries(PACKAGES)) {
+    for (const [binary, goPackage] of Object.entries(assets.packages)) {
       current = binary;
       const binaryStartMs = performance.now();
       const compiled = await runGo(['build', ...module.buildFlags, '-o', join(building, binary), goPackage], {

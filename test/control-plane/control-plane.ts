@@ -20,7 +20,21 @@ export interface ControlPlaneOptions {
   readonly controllerManager?: boolean;
   /** Added after ours, such as `--watch-cache=false`; of a flag that takes one value, the last one holds. */
   readonly apiServerFlags?: readonly string[];
+  /** Where the servers run; on loopback, beside the tests, unless told otherwise. */
+  readonly network?: ControlPlaneNetwork;
+  /** Where its folder is made; among the temporary files unless told otherwise. */
+  readonly parentFolder?: string;
 }
+
+/** A network other than that of the test process, which must be able to reach `address` all the same. */
+export interface ControlPlaneNetwork {
+  /** On which the servers listen. Also what Pods find as the address of the API server, so not loopback. */
+  readonly address: string;
+  /** The command that becomes (by exec, so that the pid stays) the command which follows it, inside of the network. */
+  readonly enter: readonly string[];
+}
+
+const LOOPBACK: ControlPlaneNetwork = { address: '127.0.0.1', enter: [] };
 
 /** What was chosen once and holds through every restart. */
 interface Settings {
@@ -32,12 +46,13 @@ interface Settings {
   readonly adminToken: string;
   readonly controllerManager: boolean;
   readonly apiServerFlags: readonly string[];
+  readonly network: ControlPlaneNetwork;
 }
 
 /**
- * A real etcd and a real kube-apiserver on loopback, in a temporary folder of their own.
+ * A real etcd and a real kube-apiserver, on loopback or in a network of their own, and in a temporary folder of their own.
  *
- * The API server signs its own certificate for 127.0.0.1 at its first start and finds it again at the next ones, so
+ * The API server signs its own certificate for its address at its first start and finds it again at the next ones, so
  * kubeconfigs stay good through restarts. Ports, data and tokens stay the same as well.
  */
 export class ControlPlane {
@@ -235,9 +250,14 @@ export class ControlPlane {
   }
 }
 
-async function prepare({ controllerManager = false, apiServerFlags = [] }: ControlPlaneOptions): Promise<Settings> {
+async function prepare({
+  controllerManager = false,
+  apiServerFlags = [],
+  network = LOOPBACK,
+  parentFolder = tmpdir(),
+}: ControlPlaneOptions): Promise<Settings> {
   const assets = await findAssets({ controllerManager });
-  const folder = await mkdtemp(join(tmpdir(), 'heartbeat-operator-control-plane-'));
+  const folder = await mkdtemp(join(parentFolder, 'heartbeat-operator-control-plane-'));
   const adminToken = randomBytes(24).toString('hex');
   // One after the other: two searches at once might both find the same port.
   const etcdPort = await freePort();
@@ -251,15 +271,25 @@ async function prepare({ controllerManager = false, apiServerFlags = [] }: Contr
   await writeFile(join(folder, 'service-account.pub'), publicKey);
   await writeFile(join(folder, 'service-account.key'), privateKey, { mode: 0o600 });
   await writeFile(join(folder, 'tokens.csv'), `${adminToken},admin,admin,system:masters\n`, { mode: 0o600 });
-  return { assets, folder, etcdPort, etcdPeerPort, apiServerPort, adminToken, controllerManager, apiServerFlags };
+  const ports = { etcdPort, etcdPeerPort, apiServerPort };
+  return { assets, folder, ...ports, adminToken, controllerManager, apiServerFlags, network };
 }
 
-function startEtcdProcess({ assets, folder, etcdPort, etcdPeerPort }: Settings): ServerProcess {
-  const clientUrl = `http://127.0.0.1:${etcdPort}`;
-  const peerUrl = `http://127.0.0.1:${etcdPeerPort}`;
-  return new ServerProcess({
+/** One of the binaries, inside of the network. */
+function startServer(
+  { assets, folder, network }: Settings,
+  { name, flags }: { readonly name: string; readonly flags: readonly string[] },
+): ServerProcess {
+  const [command = name, ...parameters] = [...network.enter, join(assets, name), ...flags];
+  return new ServerProcess({ name, command, flags: parameters, logFile: join(folder, `${name}.log`) });
+}
+
+function startEtcdProcess(settings: Settings): ServerProcess {
+  const { folder, etcdPort, etcdPeerPort, network } = settings;
+  const clientUrl = `http://${network.address}:${etcdPort}`;
+  const peerUrl = `http://${network.address}:${etcdPeerPort}`;
+  return startServer(settings, {
     name: 'etcd',
-    command: join(assets, 'etcd'),
     flags: [
       '--name=test',
       `--data-dir=${join(folder, 'etcd')}`,
@@ -270,14 +300,13 @@ function startEtcdProcess({ assets, folder, etcdPort, etcdPeerPort }: Settings):
       `--initial-cluster=test=${peerUrl}`,
       '--unsafe-no-fsync', // The data need not outlive a power cut.
     ],
-    logFile: join(folder, 'etcd.log'),
   });
 }
 
-async function untilEtcdIsReady(etcd: ServerProcess, { etcdPort }: Settings): Promise<void> {
+async function untilEtcdIsReady(etcd: ServerProcess, { etcdPort, network }: Settings): Promise<void> {
   await etcd.waitUntil(async () => {
     try {
-      const reply = await fetch(`http://127.0.0.1:${etcdPort}/readyz`, {
+      const reply = await fetch(`http://${network.address}:${etcdPort}/readyz`, {
         signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
       });
       return reply.status === 200;
@@ -288,16 +317,16 @@ async function untilEtcdIsReady(etcd: ServerProcess, { etcdPort }: Settings): Pr
 }
 
 function startApiServerProcess(settings: Settings): ServerProcess {
-  const { assets, folder, etcdPort, apiServerPort, controllerManager, apiServerFlags } = settings;
-  return new ServerProcess({
+  const { folder, etcdPort, apiServerPort, controllerManager, apiServerFlags, network } = settings;
+  return startServer(settings, {
     name: 'kube-apiserver',
-    command: join(assets, 'kube-apiserver'),
     flags: [
-      `--etcd-servers=http://127.0.0.1:${etcdPort}`,
-      '--bind-address=127.0.0.1',
+      `--etcd-servers=http://${network.address}:${etcdPort}`,
+      `--bind-address=${network.address}`,
       `--secure-port=${apiServerPort}`,
-      '--advertise-address=127.0.0.1',
-      '--endpoint-reconciler-type=none', // The others refuse a loopback address.
+      `--advertise-address=${network.address}`,
+      // The others, which tell Pods where the API server is, refuse a loopback address.
+      ...(network === LOOPBACK ? ['--endpoint-reconciler-type=none'] : []),
       `--cert-dir=${join(folder, 'certificates')}`,
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${join(folder, 'service-account.pub')}`,
@@ -311,19 +340,18 @@ function startApiServerProcess(settings: Settings): ServerProcess {
       ...(controllerManager ? [] : ['--disable-admission-plugins=ServiceAccount']),
       ...apiServerFlags,
     ],
-    logFile: join(folder, 'kube-apiserver.log'),
   });
 }
 
 /** Waits for the certificate, which the API server writes before it listens, and makes the administrator's kubeconfig. */
 async function connect(apiServer: ServerProcess, settings: Settings): Promise<ControlPlaneConnection> {
-  const { assets, folder, apiServerPort, etcdPort, adminToken } = settings;
+  const { assets, folder, apiServerPort, etcdPort, adminToken, network } = settings;
   let certificateAuthorityPem = '';
   await apiServer.waitUntil(async () => {
     certificateAuthorityPem = await readCertificates(join(folder, 'certificates', 'apiserver.crt'));
     return certificateAuthorityPem !== '';
   }, READY_WITHIN_MS);
-  const server = `https://127.0.0.1:${apiServerPort}`;
+  const server = `https://${network.address}:${apiServerPort}`;
   const kubeconfig = join(folder, 'kubeconfig.json');
   await writeFile(kubeconfig, kubeconfigText({ server, token: adminToken, certificateAuthorityPem }), { mode: 0o600 });
   return {
@@ -334,7 +362,7 @@ async function connect(apiServer: ServerProcess, settings: Settings): Promise<Co
     kubeconfig,
     kubectl: join(assets, 'kubectl'),
     folder,
-    etcdEndpoint: `http://127.0.0.1:${etcdPort}`,
+    etcdEndpoint: `http://${network.address}:${etcdPort}`,
   };
 }
 
@@ -349,18 +377,14 @@ async function readCertificates(path: string): Promise<string> {
   return text.split('-----END CERTIFICATE-----').length > 2 ? text : '';
 }
 
-function startControllerManagerProcess(
-  { assets, folder }: Settings,
-  { kubeconfig }: ControlPlaneConnection,
-): ServerProcess {
-  return new ServerProcess({
+function startControllerManagerProcess(settings: Settings, { kubeconfig }: ControlPlaneConnection): ServerProcess {
+  return startServer(settings, {
     name: 'kube-controller-manager',
-    command: join(assets, 'kube-controller-manager'),
     flags: [
       `--kubeconfig=${kubeconfig}`,
       `--authentication-kubeconfig=${kubeconfig}`,
       `--authorization-kubeconfig=${kubeconfig}`,
-      `--service-account-private-key-file=${join(folder, 'service-account.key')}`,
+      `--service-account-private-key-file=${join(settings.folder, 'service-account.key')}`,
       '--use-service-account-credentials',
       '--leader-elect=false',
       '--secure-port=0', // Nobody asks it anything.
@@ -368,6 +392,5 @@ function startControllerManagerProcess(
       '--kube-api-qps=1000',
       '--kube-api-burst=1000',
     ],
-    logFile: join(folder, 'kube-controller-manager.log'),
   });
 }

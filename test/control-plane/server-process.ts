@@ -12,6 +12,8 @@ export interface ServerProcessOptions {
   readonly name: string;
   readonly command: string;
   readonly flags: readonly string[];
+  /** That of this process unless told otherwise. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** Takes stdout and stderr; appended to, so that it holds all runs of a server which is restarted. */
   readonly logFile: string;
 }
@@ -30,11 +32,11 @@ export class ServerProcess {
   readonly #exited: Promise<void>;
   #spawnError: Error | undefined;
 
-  constructor({ name, command, flags, logFile }: ServerProcessOptions) {
+  constructor({ name, command, flags, environment = process.env, logFile }: ServerProcessOptions) {
     this.#name = name;
     this.#logFile = logFile;
     const log = openSync(logFile, 'a');
-    this.#child = spawn(command, flags, { stdio: ['ignore', log, log], detached: true });
+    this.#child = spawn(command, flags, { stdio: ['ignore', log, log], detached: true, env: environment });
     closeSync(log);
     const releaseGuard = this.#child.pid === undefined ? () => {} : guard(this.#child.pid);
     this.#exited = new Promise((resolve) => {
@@ -55,6 +57,11 @@ export class ServerProcess {
 
   get running(): boolean {
     return this.#spawnError === undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** What it wrote since its log file began. */
+  get log(): string {
+    return readFileSync(this.#logFile, 'utf8');
   }
 
   /** Polls until `isReady` holds. Throws with the end of the log when the server exits first or the time is over. */
@@ -97,7 +104,7 @@ export class ServerProcess {
   }
 
   logTail(): string {
-    const lines = readFileSync(this.#logFile, 'utf8').trimEnd().split('\n');
+    const lines = this.log.trimEnd().split('\n');
     return `The end of its log (${this.#logFile}):\n${lines.slice(-LOG_TAIL_LINES).join('\n')}`;
   }
 

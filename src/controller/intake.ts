@@ -17,6 +17,8 @@ export interface IntakeParts {
   readonly cache: InstanceCache;
   readonly limit: NewIdentityLimit;
   readonly enqueue: (key: InstanceKey) => void;
+  /** For instances that are new: however many come, they do not hold up the verdicts of those that are known. */
+  readonly enqueueNew: (key: InstanceKey) => void;
   readonly observer: LoopObserver;
   readonly unknownInstances: UnknownInstances;
   readonly defaultTiming: HeartbeatTiming;
@@ -71,13 +73,14 @@ export class Intake {
    * the others are as new as if they had come only now. To be awaited before anybody is judged.
    */
   async settleProvisional(clock: Clock): Promise<void> {
-    const { engine, cache, enqueue, defaultTiming } = this.#parts;
+    const { engine, cache, enqueue, enqueueNew, defaultTiming } = this.#parts;
     let settled = 0;
     for (const key of this.#provisional) {
       const object = cache.get(key)?.winner;
       if (object !== undefined) track(engine, object, defaultTiming, clock.nowMs());
-      if (object === undefined && this.#refusal(clock.nowMs(), engine.size - 1) !== undefined) engine.forget(key);
-      else enqueue(key);
+      if (object !== undefined) enqueue(key);
+      else if (this.#refusal(clock.nowMs(), engine.size - 1) === undefined) enqueueNew(key);
+      else engine.forget(key);
       settled += 1;
       if (settled % PER_TURN === 0) await clock.turn();
     }
@@ -85,7 +88,7 @@ export class Intake {
   }
 
   #acceptUnknown(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
-    const { engine, cache, enqueue, defaultTiming } = this.#parts;
+    const { engine, cache, enqueue, enqueueNew, defaultTiming } = this.#parts;
     const object = cache.get(key)?.winner;
     if (object !== undefined) {
       track(engine, object, defaultTiming, receivedAtMs);
@@ -97,7 +100,7 @@ export class Intake {
     const refusal = this.#refusal(receivedAtMs, engine.size);
     if (refusal !== undefined) return refusal;
     this.#adopt(key, receivedAtMs);
-    enqueue(key);
+    enqueueNew(key);
     return APPEARED;
   }
 

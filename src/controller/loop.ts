@@ -66,6 +66,7 @@ export class Loop {
     selfDoubt.stopListening(clock.nowMs());
     const queue = new WorkQueue<InstanceKey>(clock, queueObserver);
     const enqueue = (key: InstanceKey): void => queue.add(key);
+    const enqueueInBackground = (key: InstanceKey): void => queue.addInBackground(key);
     const cache = new InstanceCache(clock, {
       changed: enqueue,
       vanished(key) {
@@ -82,6 +83,7 @@ export class Loop {
       cache,
       limit: new NewIdentityLimit(settings.newIdentities, clock.nowMs()),
       enqueue,
+      enqueueNew: enqueueInBackground,
       observer,
       unknownInstances: settings.unknownInstances,
       defaultTiming: settings.defaultTiming,
@@ -103,7 +105,7 @@ export class Loop {
       isJudging: () => this.#isJudging,
       crash,
     });
-    this.#refresher = new Refresher(clock, cache, settings.statusWritesPerSecond, enqueue);
+    this.#refresher = new Refresher(clock, cache, settings.statusWritesPerSecond, enqueueInBackground);
   }
 
   /** Takes a heartbeat that was read at `receivedAtMs`. Never waits. */

@@ -7,7 +7,8 @@ import { retryDelayMs } from './retry-backoff.ts';
 /**
  * Keys waiting for a worker, with the semantics of client-go's work queue:
  *
- * - fair: keys come out in the order in which they went in;
+ * - fair: keys come out in the order in which they went in; those added in the background wait until no other waits,
+ *   as the low priority of controller-runtime's queue;
  * - never twice at once: a key is handed to one worker at a time;
  * - coalescing: a key that is added ten times before a worker takes it comes out once; added while a worker has it,
  *   it comes out once more when that worker is done;
@@ -22,6 +23,9 @@ export class WorkQueue<Key extends string> {
   /** Keys that a worker has, with the moment it took them. */
   readonly #running = new Map<Key, number>();
   readonly #order = new Fifo<Key>();
+  readonly #background = new Fifo<Key>();
+  /** The keys that wait in the background; one that is added otherwise leaves it, and its place there is skipped. */
+  readonly #inBackground = new Set<Key>();
   readonly #idleWorkers: ((key: Key | undefined) => void)[] = [];
   readonly #failures = new Map<Key, number>();
   readonly #delayed = new SlotTable<Key>();
@@ -36,7 +40,12 @@ export class WorkQueue<Key extends string> {
 
   /** How many keys wait for a worker now. */
   get depth(): number {
-    return this.#order.size;
+    return this.#order.size + this.#inBackground.size;
+  }
+
+  /** How many of these wait in the background. */
+  get backgroundDepth(): number {
+    return this.#inBackground.size;
   }
 
   /** How long the keys in work have been worked on, in milliseconds: all together, and the longest. */
@@ -53,10 +62,24 @@ export class WorkQueue<Key extends string> {
 
   /** Adds a key to be worked on now. After `shutDown` nothing is added. */
   add(key: Key): void {
+    if (this.#isShutDown) return;
+    if (this.#waiting.has(key)) {
+      if (this.#inBackground.delete(key)) this.#order.push(key);
+      return;
+    }
+    this.#observer.added();
+    this.#waiting.set(key, this.#clock.nowMs());
+    if (!this.#running.has(key)) this.#offer(key, this.#order);
+  }
+
+  /** Adds a key that can wait: it comes out when no other key waits. One that waits already is left where it is. */
+  addInBackground(key: Key): void {
+    if (this.#running.has(key)) this.add(key);
     if (this.#isShutDown || this.#waiting.has(key)) return;
     this.#observer.added();
     this.#waiting.set(key, this.#clock.nowMs());
-    if (!this.#running.has(key)) this.#offer(key);
+    if (this.#idleWorkers.length === 0) this.#inBackground.add(key);
+    this.#offer(key, this.#background);
   }
 
   /** Adds a key when `delayMs` has passed. If it is delayed already, the earlier moment counts. */
@@ -96,7 +119,7 @@ export class WorkQueue<Key extends string> {
 
   /** The next key, as soon as there is one; undefined when the queue is shut down and empty. Call `done` with it. */
   get(): Promise<Key | undefined> {
-    const key = this.#order.shift();
+    const key = this.#order.shift() ?? this.#shiftBackground();
     if (key !== undefined) {
       this.#start(key);
       return Promise.resolve(key);
@@ -111,21 +134,28 @@ export class WorkQueue<Key extends string> {
     if (sinceMs === undefined) return;
     this.#running.delete(key);
     this.#observer.finished(this.#clock.nowMs() - sinceMs);
-    if (this.#waiting.has(key)) this.#offer(key);
+    if (this.#waiting.has(key)) this.#offer(key, this.#order);
   }
 
   /** Takes no more keys, drops the delayed ones, and lets the workers finish what is queued. */
   shutDown(): void {
     this.#isShutDown = true;
     this.#alarm?.cancel();
-    if (this.#order.size > 0) return;
+    if (this.depth > 0) return;
     for (const resolve of this.#idleWorkers.splice(0)) resolve(undefined);
   }
 
-  #offer(key: Key): void {
+  #shiftBackground(): Key | undefined {
+    for (;;) {
+      const key = this.#background.shift();
+      if (key === undefined || this.#inBackground.delete(key)) return key;
+    }
+  }
+
+  #offer(key: Key, line: Fifo<Key>): void {
     const worker = this.#idleWorkers.shift();
     if (worker === undefined) {
-      this.#order.push(key);
+      line.push(key);
     } else {
       this.#start(key);
       worker(key);

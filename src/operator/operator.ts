@@ -176,7 +176,7 @@ export class Operator {
     registerGauges(metrics.registry, {
       instances: () => this.#loop.engine.counts,
       selfDoubtMs: () => this.#loop.selfDoubt.totalMs,
-      queueDepth: () => this.#loop.queue.depth,
+      queueDepth: () => ({ total: this.#loop.queue.depth, background: this.#loop.queue.backgroundDepth }),
       workInProgress: () => this.#loop.queue.workInProgress(),
       activeWorkers: () => this.#loop.controller.activeWorkers,
       maxWorkers: () => config.workers,

@@ -5,7 +5,8 @@ import { CONTROLLER, QUEUE_LABELS } from './labels.ts';
 export interface MetricSources {
   instances(): Readonly<Record<string, number>>;
   selfDoubtMs(): number;
-  queueDepth(): number;
+  /** Keys that wait for a worker: all, and those of them that wait in the background. */
+  queueDepth(): { readonly total: number; readonly background: number };
   workInProgress(): { readonly totalMs: number; readonly longestMs: number };
   activeWorkers(): number;
   maxWorkers(): number;
@@ -60,9 +61,12 @@ export function registerGauges(registry: Registry, sources: MetricSources): void
   gauge('controller_runtime_max_concurrent_reconciles', 'How many workers there are.', ['controller'], (self) =>
     self.set({ controller: CONTROLLER }, sources.maxWorkers()),
   );
-  gauge('workqueue_depth', 'Keys that wait for a worker.', ['name', 'controller', 'priority'], (self) =>
-    self.set({ ...QUEUE_LABELS, priority: '' }, sources.queueDepth()),
-  );
+  gauge('workqueue_depth', 'Keys that wait for a worker.', ['name', 'controller', 'priority'], (self) => {
+    const { total, background } = sources.queueDepth();
+    self.set({ ...QUEUE_LABELS, priority: '0' }, total - background);
+    // controller-runtime's number for what can wait.
+    self.set({ ...QUEUE_LABELS, priority: '-100' }, background);
+  });
   gauge(
     'workqueue_unfinished_work_seconds',
     'How long the keys in work have been worked on, all together.',

@@ -35,6 +35,7 @@ function intake(parts: Partial<IntakeParts> = {}, limit = { perSecond: 1, burst:
     cache,
     limit: new NewIdentityLimit(limit, 0),
     enqueue: (key) => enqueued.push(identityOf(key).instanceId),
+    enqueueNew: (key) => enqueued.push(identityOf(key).instanceId),
     observer,
     unknownInstances: 'auto',
     defaultTiming: TIMING,

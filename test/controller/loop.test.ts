@@ -54,6 +54,18 @@ describe('A first heartbeat', () => {
 });
 
 describe('Silence', () => {
+  it('of a known instance is told before a flood of new ones has its objects', async () => {
+    const loop = await LoopFixture.started({ workers: 1 });
+    await loop.givenHealthy('known');
+    loop.store.answerDelayMs = 100;
+    await loop.clock.advance(TTL - SECOND);
+    for (let index = 0; index < 1_000; index += 1) loop.heartbeatFrom(`new-${index}`);
+    await loop.clock.advance(SECOND + BEAT + SECOND);
+
+    loop.expectStale('known');
+    expect(loop.memory.list().length).toBeLessThan(50);
+  });
+
   it('that begins anew while nothing can be written is told with its own deadline', async () => {
     const loop = await LoopFixture.started();
     await loop.givenHealthy('a');

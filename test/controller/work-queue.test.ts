@@ -29,6 +29,50 @@ describe('The work queue', () => {
     expect(await drained()).toEqual(['c', 'a', 'b']);
   });
 
+  it('hands out what was added in the background when nothing else waits, in its order', async () => {
+    queue.addInBackground('new-1');
+    queue.addInBackground('new-2');
+    queue.add('silent-1');
+    queue.addInBackground('new-3');
+    queue.add('silent-2');
+    expect([queue.depth, queue.backgroundDepth]).toEqual([5, 3]);
+    expect(await drained()).toEqual(['silent-1', 'silent-2', 'new-1', 'new-2', 'new-3']);
+    expect([queue.depth, queue.backgroundDepth]).toEqual([0, 0]);
+  });
+
+  it('brings a key forward that waits in the background and is added otherwise, and hands it out once', async () => {
+    queue.addInBackground('a');
+    queue.addInBackground('b');
+    queue.add('c');
+    queue.add('b');
+    expect([queue.depth, queue.backgroundDepth]).toEqual([3, 1]);
+    expect(await drained()).toEqual(['c', 'b', 'a']);
+  });
+
+  it('leaves a key in front that is added in the background as well', async () => {
+    queue.add('b');
+    queue.add('a');
+    queue.addInBackground('b');
+    expect(await drained()).toEqual(['b', 'a']);
+  });
+
+  it('hands a key in the background to an idle worker at once, and while it is worked on takes it as any other', async () => {
+    const taken = queue.get();
+    queue.addInBackground('a');
+    expect(await taken).toBe('a');
+    queue.addInBackground('a');
+    queue.addInBackground('b');
+    queue.done('a');
+    expect(await drained()).toEqual(['a', 'b']);
+  });
+
+  it('drains the background, too, when it is shut down', async () => {
+    queue.addInBackground('a');
+    queue.shutDown();
+    expect(await queue.get()).toBe('a');
+    expect(await queue.get()).toBeUndefined();
+  });
+
   it('hands a key out once that was added three times', async () => {
     for (const key of ['a', 'b', 'a', 'a']) queue.add(key);
     expect(queue.depth).toBe(2);

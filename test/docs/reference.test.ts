@@ -59,7 +59,7 @@ function ownMetrics(): readonly string[] {
   registerGauges(metrics.registry, {
     instances: () => ({}),
     selfDoubtMs: () => 0,
-    queueDepth: () => 0,
+    queueDepth: () => ({ total: 0, background: 0 }),
     workInProgress: () => ({ totalMs: 0, longestMs: 0 }),
     activeWorkers: () => 0,
     maxWorkers: () => 0,

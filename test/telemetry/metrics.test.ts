@@ -7,7 +7,7 @@ import { startTestOperator } from '../support/http-operator.ts';
 const SOURCES: MetricSources = {
   instances: () => ({ fresh: 3, stale: 1 }),
   selfDoubtMs: () => 1_500,
-  queueDepth: () => 4,
+  queueDepth: () => ({ total: 4, background: 1 }),
   workInProgress: () => ({ totalMs: 2_500, longestMs: 2_000 }),
   activeWorkers: () => 2,
   maxWorkers: () => 16,
@@ -113,16 +113,17 @@ test('heartbeats are counted once each, however often they are scraped', async (
 });
 
 test('states of the running operator are read at the moment of the scrape, in base units', async () => {
-  let depth = 4;
+  let depth = { total: 4, background: 1 };
   const metrics = gaugesOf({ ...SOURCES, queueDepth: () => depth });
   await scrape(metrics);
-  depth = 9;
+  depth = { total: 9, background: 2 };
 
   expect(Object.fromEntries(await scrape(metrics))).toMatchObject({
     'heartbeat_operator_instances{state="fresh"}': 3,
     'heartbeat_operator_instances{state="stale"}': 1,
     heartbeat_operator_self_doubt_seconds_total: 1.5,
-    'workqueue_depth{name="heartbeatinstance",controller="heartbeatinstance",priority=""}': 9,
+    'workqueue_depth{name="heartbeatinstance",controller="heartbeatinstance",priority="0"}': 7,
+    'workqueue_depth{name="heartbeatinstance",controller="heartbeatinstance",priority="-100"}': 2,
     'workqueue_unfinished_work_seconds{name="heartbeatinstance",controller="heartbeatinstance"}': 2.5,
     'workqueue_longest_running_processor_seconds{name="heartbeatinstance",controller="heartbeatinstance"}': 2,
     'controller_runtime_active_workers{controller="heartbeatinstance"}': 2,

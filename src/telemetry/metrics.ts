@@ -19,7 +19,8 @@ const QUEUE_SECONDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100
  */
 export class Metrics {
   readonly registry = new Registry();
-  readonly #heartbeatTally = new Map<string, { readonly result: string; readonly code: string; count: number }>();
+  /** Counts by result, then by code. */
+  readonly #heartbeatTally = new Map<string, Map<number, { count: number }>>();
 
   readonly #heartbeats = this.#counter(
     'heartbeat_operator_heartbeats_total',
@@ -155,10 +156,7 @@ export class Metrics {
   }
 
   heartbeatAnswered(result: string, code: number, durationMs: number): void {
-    const key = `${result} ${code}`;
-    const tally = this.#heartbeatTally.get(key);
-    if (tally === undefined) this.#heartbeatTally.set(key, { result, code: String(code), count: 1 });
-    else tally.count += 1;
+    this.#tally(result, code).count += 1;
     this.#heartbeatDuration.observe(durationMs / 1000);
   }
 
@@ -182,11 +180,11 @@ export class Metrics {
 
   /** A rate over a counter exists only once it has a value: those whose labels are known begin at zero. */
   #startAtZero(): void {
-    for (const result of ['renewed', 'confirmed', 'appeared', 'recovered']) this.#tallyFromZero(result, '200');
-    for (const result of ['invalidParameters', 'unknownInstance']) this.#tallyFromZero(result, '400');
-    this.#tallyFromZero('bodyTooLarge', '413');
-    this.#tallyFromZero('internal', '500');
-    this.#tallyFromZero('tooManyNew', '503');
+    for (const result of ['renewed', 'confirmed', 'appeared', 'recovered']) this.#tally(result, 200);
+    for (const result of ['invalidParameters', 'unknownInstance']) this.#tally(result, 400);
+    this.#tally('bodyTooLarge', 413);
+    this.#tally('internal', 500);
+    this.#tally('tooManyNew', 503);
     this.transitions.inc({ to: 'True', reason: 'HeartbeatReceived' }, 0);
     this.transitions.inc({ to: 'False', reason: 'HeartbeatExpired' }, 0);
     for (const reason of ['rate', 'total']) this.newInstancesRefused.inc({ reason }, 0);
@@ -200,13 +198,19 @@ export class Metrics {
     this.#queueRetries.inc(QUEUE_LABELS, 0);
   }
 
-  #tallyFromZero(result: string, code: string): void {
-    this.#heartbeatTally.set(`${result} ${code}`, { result, code, count: 0 });
+  #tally(result: string, code: number): { count: number } {
+    let byCode = this.#heartbeatTally.get(result);
+    if (byCode === undefined) this.#heartbeatTally.set(result, (byCode = new Map()));
+    let tally = byCode.get(code);
+    if (tally === undefined) byCode.set(code, (tally = { count: 0 }));
+    return tally;
   }
 
   #foldHeartbeats(): void {
     this.#heartbeats.reset();
-    for (const { result, code, count } of this.#heartbeatTally.values()) this.#heartbeats.inc({ result, code }, count);
+    for (const [result, byCode] of this.#heartbeatTally) {
+      for (const [code, { count }] of byCode) this.#heartbeats.inc({ result, code }, count);
+    }
   }
 
   #counter(name: string, help: string, labelNames: string[] = [], collect: () => void = () => {}): Counter {

@@ -87,9 +87,9 @@ async function scrape(management: string): Promise<void> {
     for (const path of [
       '/metrics',
       '/instances',
-      '/instances?limit=1000',
-      `/instances?limit=1000&continue=${INSTANCES / 2}`,
-      `/instances?limit=1000&continue=${INSTANCES - 1_000}`,
+      '/instances?limit=500',
+      `/instances?limit=500&continue=${INSTANCES / 2}`,
+      `/instances?limit=500&continue=${INSTANCES - 500}`,
     ]) {
       const answer = await fetch(management + path);
       await answer.text();

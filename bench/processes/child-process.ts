@@ -19,6 +19,9 @@ interface Answer {
   readonly error?: string;
 }
 
+/** What `npm start` gives Node. */
+const FLAGS_OF_NPM_START = ['--max-semi-space-size=4'];
+
 /** A process of its own for a part of a measurement: fresh, with fixed flags, asked by messages, gone when we are. */
 export class Child {
   readonly #process: ChildProcess;
@@ -28,7 +31,7 @@ export class Child {
 
   constructor(script: URL, { flags = [], environment = {}, core }: ChildOptions = {}) {
     this.#script = fileURLToPath(script);
-    const command = [process.execPath, ...flags, this.#script];
+    const command = [process.execPath, ...FLAGS_OF_NPM_START, ...flags, this.#script];
     const [file = '', ...parameters] =
       core === undefined || !canPin() ? command : ['taskset', '-c', String(core), ...command];
     this.#process = spawn(file, parameters, {

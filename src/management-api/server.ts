@@ -20,8 +20,8 @@ export interface ManagementServerParts {
 }
 
 /** A page of instances is built in one turn of the event loop: some two milliseconds of work. */
-const PAGE_DEFAULT = 500;
-const PAGE_MAX = 1_000;
+const PAGE_DEFAULT = 250;
+const PAGE_MAX = 500;
 
 /** The application behind the management port. It does not listen yet. */
 export function buildManagementServer(parts: ManagementServerParts): FastifyInstance {

@@ -67,11 +67,6 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
     return this.#byName.get(namespace)?.get(name);
   }
 
-  /** At most `limit` objects in order of their arrival, from the `offset`th on. */
-  list(offset: number, limit: number): IteratorObject<ObservedInstance> {
-    return this.#list().drop(offset).take(limit);
-  }
-
   /** The next `count` identities on an endless walk over all of them. */
   *walk(count: number): IterableIterator<InstanceKey> {
     for (let index = 0; index < Math.min(count, this.size); index += 1) {

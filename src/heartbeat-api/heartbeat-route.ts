@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify';
 import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
 import { type DomainRule, parseHeartbeat, type PathParts } from './identity-parser.ts';
-import { receivedAtMs } from './received-at.ts';
 import { sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export const HEARTBEAT_PATH =
@@ -42,7 +41,7 @@ export function registerHeartbeatRoute(app: FastifyInstance, parts: HeartbeatRou
   const { accept, domainRule, successBody, observer, nowMs } = parts;
 
   app.put<{ Params: PathParts }>(HEARTBEAT_PATH, { bodyLimit: HEARTBEAT_BODY_BYTES_MAX }, (request, reply) => {
-    const atMs = receivedAtMs(request);
+    const atMs = request.receivedAtMs;
     const key = parseHeartbeat(request.headers['x-domain-name'], request.params, domainRule);
     const answer = key instanceof V4Refusal ? key : accept(key, atMs);
     const refused = refusalOf(answer);

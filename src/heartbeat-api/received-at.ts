@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -20,8 +20,4 @@ export function stampRequests(app: FastifyInstance, nowMs: () => number): void {
     delete request.raw.headers['content-type'];
     done();
   });
-}
-
-export function receivedAtMs(request: FastifyRequest): number {
-  return request.receivedAtMs;
 }

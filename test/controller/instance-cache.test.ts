@@ -216,15 +216,6 @@ describe('Several objects of one identity', () => {
   });
 });
 
-describe('The list', () => {
-  it('gives a part of all objects in order of their arrival', async () => {
-    await cache.replaced(['c', 'a', 'b'].map((id, index) => at(index + 1, {}, id)));
-    expect([...cache.list(1, 5)].map((object) => object.name)).toEqual(['a', 'b']);
-    expect([...cache.list(0, 1)].map((object) => object.name)).toEqual(['c']);
-    expect([...cache.list(3, 1)]).toEqual([]);
-  });
-});
-
 /** The next `count` on the walk. */
 function ids(count: number): string[] {
   return [...cache.walk(count)].map((key) => identityOf(key).instanceId);

@@ -1,6 +1,10 @@
-import type { FastifyInstance } from 'fastify';
-import { type HeartbeatRouteParts, refusalOf, resultOf, UNKNOWN_INSTANCE } from './heartbeat-route.ts';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
+import type { InstanceKey } from '../liveness/instance-key.ts';
+import type { HeartbeatRouteParts } from './heartbeat-route.ts';
+import { refusalOf, resultOf, takeHeartbeat, takeWithoutReview, UNKNOWN_INSTANCE } from './heartbeat-route.ts';
 import { parseDomain, parseInstanceKey } from './identity-parser.ts';
+import { type ReviewingFinding, type SenderFinding, senderHeaders, type SettledFinding } from './senders.ts';
 import { JSON_TYPE, sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export const BATCH_PATH = '/v4/:projectId/registry/heartbeats' as const;
@@ -25,44 +29,93 @@ interface BatchElement {
   readonly instanceId: string;
 }
 
+interface BatchHeartbeat {
+  readonly element: BatchElement;
+  readonly key: InstanceKey | V4Refusal;
+  /** What became of it before the token of the request was reviewed. */
+  early: HeartbeatAnswer | undefined;
+}
+
 /**
  * `PUT …/heartbeats`: many heartbeats in one request.
  *
  * Always 200 when the body can be read; an element that failed carries `errMessage`. A pair that comes twice is
- * answered once. The answer is in the order of the request.
+ * answered once. The answer is in the order of the request. All have the one sender of the request; if that may not
+ * send, the body is not read.
  */
 export function registerBatchRoute(app: FastifyInstance, parts: HeartbeatRouteParts, turn: () => Promise<void>): void {
-  const { accept, domainRule, observer, nowMs } = parts;
+  const { domainRule, senders, observer, nowMs } = parts;
 
   app.put<{ Params: { projectId: string } }>(
     BATCH_PATH,
-    { bodyLimit: BATCH_BODY_BYTES_MAX },
+    {
+      bodyLimit: BATCH_BODY_BYTES_MAX,
+      onRequest(request, reply, done) {
+        const finding = findSender(request);
+        if (finding.kind === 'refused') void sendRefusal(reply, finding.refusal);
+        else done();
+      },
+    },
     async (request, reply) => {
       const atMs = request.receivedAtMs;
+      const finding = await reviewedIfRequired(findSender(request));
+      if (finding.kind === 'refused') return sendRefusal(reply, finding.refusal);
       const domain = parseDomain(request.headers['x-domain-name'], domainRule);
       if (domain instanceof V4Refusal) return sendRefusal(reply, domain);
       const items = parseBatch(request.body);
       if (items instanceof V4Refusal) return sendRefusal(reply, items);
-      const elements = new Map<string, BatchElement>();
+      const heartbeats = new Map<string, BatchHeartbeat>();
       for (const [index, item] of items.entries()) {
         if (index % PER_TURN === PER_TURN - 1) await turn();
         const element = parseElement(item);
         // Nothing is heard of a batch that is not whole.
         if (element === undefined) return sendRefusal(reply, UNMARSHAL_ERROR);
-        elements.set(`${element.serviceId}\n${element.instanceId}`, element);
+        const key = parseInstanceKey(domain, { projectId: request.params.projectId, ...element });
+        heartbeats.set(`${element.serviceId}\n${element.instanceId}`, { element, key, early: undefined });
       }
-      const answers: string[] = [];
-      for (const element of elements.values()) {
-        if (answers.length % PER_TURN === PER_TURN - 1) await turn();
-        answers.push(answerElement(domain, request.params.projectId, element, atMs));
-      }
+      const answers = await takeAll([...heartbeats.values()], finding, atMs);
       return reply.header('content-type', JSON_TYPE).send(`{"instances":[${answers.join(',')}]}`);
     },
   );
 
-  function answerElement(domain: string, projectId: string, element: BatchElement, atMs: number): string {
-    const key = parseInstanceKey(domain, { projectId, ...element });
-    const answer = key instanceof V4Refusal ? asUnknown(key) : accept(key, atMs);
+  function findSender(request: FastifyRequest): SenderFinding {
+    return senders.find(request.raw.socket, senderHeaders(request.headers));
+  }
+
+  /** The answers, in the order of the heartbeats. */
+  async function takeAll(
+    heartbeats: readonly BatchHeartbeat[],
+    finding: SenderFinding,
+    atMs: number,
+  ): Promise<readonly string[]> {
+    const settled = finding.kind === 'reviewing' ? await settle(heartbeats, finding, atMs) : finding;
+    const answers: string[] = [];
+    for (const { element, key, early } of heartbeats) {
+      if (answers.length % PER_TURN === PER_TURN - 1) await turn();
+      const answer = key instanceof V4Refusal ? asUnknown(key) : (early ?? takeHeartbeat(parts, key, atMs, settled));
+      answers.push(answerElement(element, answer, atMs));
+    }
+    return answers;
+  }
+
+  /** Takes the heartbeats that need not wait for the review, and waits for it only if there are others. */
+  async function settle(
+    heartbeats: readonly BatchHeartbeat[],
+    finding: ReviewingFinding,
+    atMs: number,
+  ): Promise<SettledFinding> {
+    let isWaiting = false;
+    for (const [index, heartbeat] of heartbeats.entries()) {
+      if (index % PER_TURN === PER_TURN - 1) await turn();
+      if (heartbeat.key instanceof V4Refusal) continue;
+      heartbeat.early = takeWithoutReview(parts, heartbeat.key, atMs, finding);
+      isWaiting ||= heartbeat.early === undefined;
+    }
+    // Whatever it is, nobody is left for whom it counts.
+    return isWaiting ? finding.settled() : { kind: 'unproved' };
+  }
+
+  function answerElement(element: BatchElement, answer: HeartbeatAnswer | V4Refusal, atMs: number): string {
     const refused = refusalOf(answer);
     observer.answered(resultOf(answer), 200, nowMs() - atMs);
     return JSON.stringify({
@@ -71,6 +124,11 @@ export function registerBatchRoute(app: FastifyInstance, parts: HeartbeatRoutePa
       ...(refused === undefined ? {} : { errMessage: `${refused.row.message}(${refused.detail})` }),
     });
   }
+}
+
+/** Where the review decides whether anything is heard, it comes before all else. */
+async function reviewedIfRequired(finding: SenderFinding): Promise<SenderFinding> {
+  return finding.kind === 'reviewing' && finding.isRequired ? finding.settled() : finding;
 }
 
 /** service-center does not look at the ids of a batch: one that is not legal is one that does not exist. */

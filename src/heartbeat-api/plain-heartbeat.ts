@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type HeartbeatRouteParts, isBodyEmpty, refusalOf, resultOf, SUCCESS, TEXT_TYPE } from './heartbeat-route.ts';
+import type { HeartbeatRouteParts } from './heartbeat-route.ts';
+import { isBodyEmpty, refusalOf, resultOf, SUCCESS, takeHeartbeat, TEXT_TYPE } from './heartbeat-route.ts';
 import { parseHeartbeat, type PathParts } from './identity-parser.ts';
+import type { SenderHeaders } from './senders.ts';
 import { JSON_TYPE, V4Refusal } from './v4-refusal.ts';
 
 const BEFORE_PROJECT = '/v4/';
@@ -15,7 +17,7 @@ const NEEDS_ROUTER = /[%?#]/;
  * Answers the heartbeat that nearly all heartbeats are: a plain path, no body, everything in order.
  *
  * It says and does what the route in `heartbeat-route.ts` does, without the router, for half of the cost.
- * Whatever is not plain, wrong parameters included, is left to the route.
+ * Whatever is not plain, wrong parameters and a token that must be reviewed included, is left to the route.
  *
  * @returns whether the request was answered.
  */
@@ -31,8 +33,10 @@ export function answerPlainHeartbeat(
   const receivedAtMs = parts.nowMs();
   const key = parseHeartbeat(headers.domain, path, parts.domainRule);
   if (key instanceof V4Refusal) return false;
+  const finding = parts.senders.find(request.socket, headers);
+  if (finding.kind === 'reviewing') return false;
 
-  const answer = parts.accept(key, receivedAtMs);
+  const answer = takeHeartbeat(parts, key, receivedAtMs, finding);
   const refused = refusalOf(answer);
   if (refused !== undefined) {
     sendRefused(response, refused);
@@ -51,7 +55,7 @@ const SUCCESS_HEAD = ['content-type', TEXT_TYPE, 'content-length', String(SUCCES
 const EMPTY_HEAD = ['content-type', TEXT_TYPE, 'content-length', '0'];
 
 /** What a heartbeat says in its headers. */
-interface PlainHeaders {
+interface PlainHeaders extends SenderHeaders {
   readonly domain: string | undefined;
   readonly userAgent: string | undefined;
 }
@@ -63,6 +67,8 @@ interface PlainHeaders {
 function plainHeaders(rawHeaders: readonly string[]): PlainHeaders | undefined {
   let domain: string | undefined;
   let userAgent: string | undefined;
+  let authorization: string | undefined;
+  let forwardedFor: string | undefined;
   let hasHost = false;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const value = rawHeaders[index + 1];
@@ -77,6 +83,12 @@ function plainHeaders(rawHeaders: readonly string[]): PlainHeaders | undefined {
       case 'user-agent':
         userAgent ??= value;
         break;
+      case 'authorization':
+        authorization ??= value;
+        break;
+      case 'x-forwarded-for':
+        forwardedFor = forwardedFor === undefined ? value : `${forwardedFor}, ${value}`;
+        break;
       case 'content-length':
         if (value !== '0') return undefined;
         break;
@@ -85,7 +97,7 @@ function plainHeaders(rawHeaders: readonly string[]): PlainHeaders | undefined {
       default:
     }
   }
-  return hasHost ? { domain, userAgent } : undefined;
+  return hasHost ? { domain, userAgent, authorization, forwardedFor } : undefined;
 }
 
 /** The parts of a heartbeat's path if it is one, and none of them is escaped or empty. */

@@ -6,6 +6,7 @@ import { answerPlainHeartbeat, sendRefused } from './plain-heartbeat.ts';
 import { HEARTBEAT_PATH, registerHeartbeatRoute, type HeartbeatRouteParts } from './heartbeat-route.ts';
 import { stampRequests } from './received-at.ts';
 import { HEALTH_PATH, READINESS_PATH, registerRegistryRoutes, VERSION_PATH } from './registry-routes.ts';
+import { registerStatusRoute, STATUS_PATH } from './status-route.ts';
 import { JSON_TYPE, sendRefusal, V4Refusal } from './v4-refusal.ts';
 
 export interface HeartbeatServerParts extends HeartbeatRouteParts {
@@ -79,6 +80,7 @@ export function buildHeartbeatServer(parts: HeartbeatServerParts): FastifyInstan
 
   registerHeartbeatRoute(app, parts);
   registerBatchRoute(app, parts, parts.turn);
+  registerStatusRoute(app, parts);
   registerRegistryRoutes(app, parts.version);
   return app;
 }
@@ -123,6 +125,7 @@ function createServer(parts: HeartbeatServerParts, handleByRoutes: RequestListen
 const ALLOWED: readonly (readonly [RegExp, string])[] = [
   [HEARTBEAT_PATH, 'PUT'],
   [BATCH_PATH, 'PUT'],
+  [STATUS_PATH, 'PUT'],
   [HEALTH_PATH, 'GET, HEAD'],
   [READINESS_PATH, 'GET, HEAD'],
   [VERSION_PATH, 'GET, HEAD'],

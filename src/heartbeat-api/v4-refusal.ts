@@ -7,17 +7,25 @@ interface ErrorRow {
   readonly message: string;
 }
 
-/** Codes 400001, 400017 and 500003 are service-center's; the others follow its scheme, HTTP status and a number. */
+/**
+ * The codes of the rows that service-center has too are its own, the words as well; the others follow its scheme, HTTP
+ * status and a number.
+ */
 export const V4_ERRORS = {
   invalidParameters: { status: 400, code: '400001', message: 'Invalid parameter(s)' },
   unknownInstance: { status: 400, code: '400017', message: 'Instance does not exist' },
+  unauthorized: { status: 401, code: '401201', message: 'Request unauthorized' },
+  noAuthorization: { status: 401, code: '401204', message: 'No authorization header' },
+  foreignSender: { status: 403, code: '403205', message: 'No permission(s)' },
   notFound: { status: 404, code: '404001', message: 'No such path' },
   methodNotAllowed: { status: 405, code: '405001', message: 'Method not allowed' },
   requestTimeout: { status: 408, code: '408001', message: 'The request took too long' },
   bodyTooLarge: { status: 413, code: '413001', message: 'The request body is too large' },
   headTooLarge: { status: 431, code: '431001', message: 'The request line and headers are too large' },
   internal: { status: 500, code: '500003', message: 'Internal server error' },
+  unavailable: { status: 500, code: '500011', message: 'Registry service is unavailable' },
   tooManyNew: { status: 503, code: '503001', message: 'Too many new instances' },
+  unproved: { status: 503, code: '503002', message: 'The sender cannot be checked now' },
 } as const satisfies Record<string, ErrorRow>;
 
 export type V4ErrorName = keyof typeof V4_ERRORS;

@@ -2,6 +2,7 @@ import { grownFloat64, grownLength, grownUint8 } from './columns.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import type { InstanceKey } from './instance-key.ts';
 import type { SelfDoubt } from './self-doubt.ts';
+import { type Sender, UNKNOWN_SENDER } from './sender.ts';
 import { SlotTable } from './slot-table.ts';
 
 /**
@@ -20,12 +21,16 @@ export class LivenessEngine {
   readonly #deadlines = new DeadlineQueue();
   readonly #counts: Record<BeliefKind | 'paused', number> = { awaiting: 0, unheard: 0, fresh: 0, stale: 0, paused: 0 };
 
+  /** By slot: when it was first heard by this process; NaN before that. */
+  #firstHeardMs = new Float64Array(0);
   /** By slot: when it was last heard by this process; NaN before that. */
   #lastHeardMs = new Float64Array(0);
   /** By slot: the moment from which silence counts; of a stale one the deadline that passed, NaN if that was before our time. */
   #silentSinceMs = new Float64Array(0);
   #ttlMs = new Float64Array(0);
   #states = new Uint8Array(0);
+  /** By slot: who sent its last heartbeat. */
+  readonly #senders: Sender[] = [];
 
   constructor(selfDoubt: SelfDoubt) {
     this.#selfDoubt = selfDoubt;
@@ -41,32 +46,41 @@ export class LivenessEngine {
   }
 
   /**
-   * Notes a heartbeat that was read at `nowMs`. Receipts may come out of order; the newest counts.
+   * Notes a heartbeat that was read at `nowMs`. Receipts may come out of order; the newest counts. Who sent it may be
+   * told later than that it came, by the same receipt once more.
    *
    * @returns what it changed; `unknown` if there is no such instance, and then nothing is noted.
    */
-  record(key: InstanceKey, nowMs: number): Receipt {
+  record(key: InstanceKey, nowMs: number, sender: Sender): Receipt {
     const slot = this.#slots.slotOf(key);
     if (slot === undefined) return 'unknown';
     const state = this.#stateOf(slot);
-    if (nowMs <= this.#lastHeardOf(slot)) return 'renewed';
-    this.#lastHeardMs[slot] = nowMs;
+    if (nowMs <= this.#lastHeardOf(slot)) return this.#learnSender(slot, nowMs, sender);
+    this.#noteHeard(slot, nowMs);
+    const hasMoved = this.#senders[slot] !== sender;
+    if (hasMoved) this.#senders[slot] = sender;
     // Time that was granted from a later moment stays granted. Of a stale one this is no such moment.
     const isGranted = nowMs <= this.#silentSinceOf(slot) && (state & State.Kind) !== State.Stale;
     if (!isGranted) this.#silentSinceMs[slot] = nowMs;
-    if (state === State.Fresh) return 'renewed';
+    if (state === State.Fresh) return hasMoved ? 'moved' : 'renewed';
     this.#setState(slot, State.Fresh | (state & State.Paused));
     this.#schedule(slot);
     if ((state & State.Disowned) !== 0) return 'appeared';
-    if ((state & State.Paused) !== 0) return (state & State.Kind) === State.Awaiting ? 'appeared' : 'renewed';
-    return RECEIPTS[state & State.Kind] ?? 'renewed';
+    const receipt = RECEIPTS[state & State.Kind] ?? 'renewed';
+    // A paused one is not judged: it is neither confirmed nor does it recover.
+    if (receipt === 'appeared' || (state & State.Paused) === 0) return receipt;
+    return hasMoved ? 'moved' : 'renewed';
   }
 
   /** Takes in an instance that was unknown and has just been heard. A known one is merely recorded. */
-  adopt(key: InstanceKey, ttlMs: number, nowMs: number): void {
+  adopt(key: InstanceKey, ttlMs: number, nowMs: number, sender: Sender): void {
     const slot = this.#add(key, ttlMs, nowMs, State.Fresh);
-    if (slot !== undefined) this.#lastHeardMs[slot] = nowMs;
-    else this.record(key, nowMs);
+    if (slot === undefined) {
+      this.record(key, nowMs, sender);
+      return;
+    }
+    this.#noteHeard(slot, nowMs);
+    this.#senders[slot] = sender;
   }
 
   /**
@@ -138,7 +152,14 @@ export class LivenessEngine {
     const slot = this.#slots.remove(key);
     if (slot === undefined) return;
     this.#deadlines.remove(slot);
+    this.#senders[slot] = UNKNOWN_SENDER;
     this.#uncount(this.#stateOf(slot));
+  }
+
+  /** Who sent the last heartbeat says nothing any more: the next one is `moved`, whoever sends it. */
+  forgetSender(key: InstanceKey): void {
+    const slot = this.#slots.slotOf(key);
+    if (slot !== undefined) this.#senders[slot] = UNKNOWN_SENDER;
   }
 
   /** What is believed of an instance, or undefined if it is not known. */
@@ -146,7 +167,7 @@ export class LivenessEngine {
     const slot = this.#slots.slotOf(key);
     if (slot === undefined) return undefined;
     const state = this.#stateOf(slot);
-    const lastHeardMs = this.#lastHeardOf(slot);
+    const lastHeardMs = momentOf(this.#lastHeardOf(slot));
     const silentSinceMs = this.#silentSinceOf(slot);
     const kind = state & State.Kind;
     const isPaused = (state & State.Paused) !== 0;
@@ -155,7 +176,9 @@ export class LivenessEngine {
       isPaused,
       isDisowned: (state & State.Disowned) !== 0,
       ttlMs: this.#ttlOf(slot),
-      lastHeardMs: Number.isNaN(lastHeardMs) ? undefined : lastHeardMs,
+      firstHeardMs: momentOf(this.#firstHeardMs[slot]),
+      lastHeardMs,
+      sender: this.#senders[slot] ?? UNKNOWN_SENDER,
       deadlineMs: isPaused ? undefined : this.#beliefDeadline(kind, silentSinceMs, this.#ttlOf(slot)),
     };
   }
@@ -209,13 +232,28 @@ export class LivenessEngine {
     if (this.#slots.slotOf(key) !== undefined) return undefined;
     const slot = this.#slots.add(key);
     this.#reserve(slot);
+    this.#firstHeardMs[slot] = Number.NaN;
     this.#lastHeardMs[slot] = Number.NaN;
+    this.#senders[slot] = UNKNOWN_SENDER;
     this.#silentSinceMs[slot] = nowMs;
     this.#ttlMs[slot] = ttlMs;
     this.#states[slot] = state;
     this.#count(state);
     this.#schedule(slot);
     return slot;
+  }
+
+  /** A receipt that is not the newest changes nothing, unless it tells the sender of the newest, who was not known. */
+  #learnSender(slot: number, nowMs: number, sender: Sender): Receipt {
+    const isTold = this.#senders[slot] !== UNKNOWN_SENDER || sender === UNKNOWN_SENDER;
+    if (isTold || nowMs < this.#lastHeardOf(slot)) return 'renewed';
+    this.#senders[slot] = sender;
+    return 'moved';
+  }
+
+  #noteHeard(slot: number, nowMs: number): void {
+    this.#lastHeardMs[slot] = nowMs;
+    if (Number.isNaN(this.#firstHeardMs[slot])) this.#firstHeardMs[slot] = nowMs;
   }
 
   #countSilenceFrom(slot: number, nowMs: number): void {
@@ -256,6 +294,7 @@ export class LivenessEngine {
   #reserve(slot: number): void {
     if (slot < this.#states.length) return;
     const length = grownLength(this.#states.length, slot);
+    this.#firstHeardMs = grownFloat64(this.#firstHeardMs, length, 0);
     this.#lastHeardMs = grownFloat64(this.#lastHeardMs, length, 0);
     this.#silentSinceMs = grownFloat64(this.#silentSinceMs, length, 0);
     this.#ttlMs = grownFloat64(this.#ttlMs, length, 0);
@@ -284,12 +323,13 @@ export class LivenessEngine {
  * What a heartbeat changed.
  *
  * - `renewed`: nothing but a number.
+ * - `moved`: it comes from another sender than the one before; nothing else.
  * - `confirmed`: one that was believed fresh from before our time was heard by us.
  * - `appeared`: the first heartbeat of one that was expected, or of one whose object was deleted.
  * - `recovered`: it was stale.
  * - `unknown`: there is no such instance.
  */
-export type Receipt = 'renewed' | 'confirmed' | 'appeared' | 'recovered' | 'unknown';
+export type Receipt = 'renewed' | 'moved' | 'confirmed' | 'appeared' | 'recovered' | 'unknown';
 
 /**
  * - `awaiting`: its object is there, nobody has heard it yet.
@@ -305,8 +345,12 @@ export interface Belief {
   /** Its object was deleted while it was believed to beat. */
   readonly isDisowned: boolean;
   readonly ttlMs: number;
+  /** When this process first heard it. */
+  readonly firstHeardMs: number | undefined;
   /** When this process last heard it. */
   readonly lastHeardMs: number | undefined;
+  /** Who sent its last heartbeat. */
+  readonly sender: Sender;
   /** When it becomes stale, or of a stale one when it did; undefined if nothing is running or it was before our time. */
   readonly deadlineMs: number | undefined;
 }
@@ -333,6 +377,11 @@ const State = {
 const BELIEF_KINDS: readonly BeliefKind[] = ['awaiting', 'unheard', 'fresh', 'stale'];
 const RECEIPTS: readonly Receipt[] = ['appeared', 'confirmed', 'renewed', 'recovered'];
 const RESTORED_STATES = { awaiting: State.Awaiting, unheard: State.Unheard, stale: State.Stale } as const;
+
+/** A moment in a column, where NaN stands for none. */
+function momentOf(value: number | undefined): number | undefined {
+  return value === undefined || Number.isNaN(value) ? undefined : value;
+}
 
 function countedAs(state: number): BeliefKind | 'paused' {
   if ((state & State.Paused) !== 0) return 'paused';

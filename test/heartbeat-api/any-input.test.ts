@@ -1,10 +1,12 @@
 import { METHODS } from 'node:http';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { heartbeatPath, wireRequest } from '../support/http-heartbeat.ts';
+import { heartbeatPath, statusPath, wireRequest } from '../support/http-heartbeat.ts';
 import {
   heartbeatServer,
   listeningHeartbeatServer,
+  proxies,
+  sendersWith,
   type TestHeartbeatServer,
 } from '../support/http-heartbeat-server.ts';
 
@@ -36,6 +38,11 @@ const path = fc.oneof(
   fc
     .tuple(segment, segment, segment)
     .map(([projectId, serviceId, instanceId]) => heartbeatPath({ projectId, serviceId, instanceId })),
+  fc
+    .tuple(segment, segment, segment, segment)
+    .map(([projectId, serviceId, instanceId, value]) =>
+      statusPath({ projectId, serviceId, instanceId }, `?value=${value}`),
+    ),
   segment.map((projectId) => `/v4/${projectId}/registry/heartbeats`),
   segment.map((projectId) => `/v4/${projectId}/registry/health/readiness`),
   fc.array(segment, { maxLength: 12 }).map((segments) => `/v4/${segments.join('/')}`),
@@ -49,6 +56,15 @@ const headers = fc.record(
     'content-type': fc.oneof(headerValue, fc.constantFrom('application/json', 'text/plain', ';', 'a/b; c')),
     'user-agent': headerValue,
     'accept-encoding': headerValue,
+    authorization: fc.oneof(
+      headerValue,
+      headerValue.map((text) => `Bearer ${text}`),
+      fc.constant(`Bearer a.${'b'.repeat(99)}.c`),
+    ),
+    'x-forwarded-for': fc.oneof(
+      headerValue,
+      fc.array(fc.ipV6()).map((addresses) => addresses.join(',')),
+    ),
   },
   { requiredKeys: [] },
 );
@@ -64,26 +80,29 @@ const body = fc.oneof(
 // CONNECT names no path: Node ends the connection.
 const method = fc.oneof(fc.constantFrom(...METHODS.filter((name) => name !== 'CONNECT')), fc.constant('PUT'));
 
-test('no path, header, method or body is answered 5xx, and every refusal is JSON with both spellings', async () => {
-  const server = heartbeatServer();
+test.each(['none', 'optional', 'required'] as const)(
+  'no path, header, method or body is answered 5xx with senderAuth %s, and every refusal is JSON with both spellings',
+  async (auth) => {
+    const server = heartbeatServer({ senders: sendersWith({ auth, trustedProxies: proxies('127.0.0.1') }) });
 
-  await fc.assert(
-    fc.asyncProperty(method, path, headers, body, async (method, url, headers, payload) => {
-      const reply = await server.app.inject({
-        method: method as 'PUT',
-        url,
-        headers,
-        ...(payload === undefined ? {} : { payload }),
-      });
+    await fc.assert(
+      fc.asyncProperty(method, path, headers, body, async (method, url, headers, payload) => {
+        const reply = await server.app.inject({
+          method: method as 'PUT',
+          url,
+          headers,
+          ...(payload === undefined ? {} : { payload }),
+        });
 
-      expect(reply.statusCode).toBeLessThan(500);
-      expect(server.mistakes).toEqual([]);
-      const refusal = reply.statusCode === 200 || method === 'HEAD' ? BOTH_SPELLINGS : JSON.parse(reply.body);
-      expect(refusal).toMatchObject(BOTH_SPELLINGS);
-    }),
-    { numRuns: 1_000 },
-  );
-});
+        expect(reply.statusCode).toBeLessThan(500);
+        expect(server.mistakes).toEqual([]);
+        const refusal = reply.statusCode === 200 || method === 'HEAD' ? BOTH_SPELLINGS : JSON.parse(reply.body);
+        expect(refusal).toMatchObject(BOTH_SPELLINGS);
+      }),
+      { numRuns: 500 },
+    );
+  },
+);
 
 const BOTH_SPELLINGS = {
   errCode: expect.any(String),
@@ -101,6 +120,10 @@ const SEEDS = [
     path: '/v4/default/registry/heartbeats',
     moreHeaders: ['Content-Length: 40'],
     body: '{"instances":[{"serviceId":"s","inst":7}]',
+  }),
+  wireRequest({
+    path: statusPath({}, '?value=UP'),
+    moreHeaders: ['Authorization: Bearer a.b.c', 'X-Forwarded-For: 192.0.2.1'],
   }),
   wireRequest({ method: 'GET', moreHeaders: ['Connection: Upgrade', 'Upgrade: websocket'] }),
   wireRequest({ version: 'HTTP/1.0' }) + wireRequest(),

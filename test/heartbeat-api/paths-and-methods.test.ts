@@ -1,6 +1,6 @@
 import { METHODS } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { errorBody, heartbeatPath, invalidParameters, wireRequest } from '../support/http-heartbeat.ts';
+import { errorBody, heartbeatPath, invalidParameters, statusPath, wireRequest } from '../support/http-heartbeat.ts';
 import { heartbeatServer, listeningHeartbeatServer } from '../support/http-heartbeat-server.ts';
 
 const NOT_FOUND = errorBody('404001', 'No such path', 'see docs/protocol.md for the paths that are served');
@@ -8,6 +8,7 @@ const NOT_FOUND = errorBody('404001', 'No such path', 'see docs/protocol.md for 
 const ROUTES = [
   { path: heartbeatPath(), allow: 'PUT' },
   { path: '/v4/default/registry/heartbeats', allow: 'PUT' },
+  { path: statusPath({}, '?value=UP'), allow: 'PUT' },
   { path: '/v4/default/registry/health', allow: 'GET, HEAD' },
   { path: '/v4/default/registry/health/readiness', allow: 'GET, HEAD' },
   { path: '/v4/default/registry/version', allow: 'GET, HEAD' },
@@ -28,6 +29,7 @@ describe('an unknown path', () => {
     ['a hash, after which nothing counts', heartbeatPath({ instanceId: 'a#b' })],
     ['an asterisk', '*'],
     ['the trailing slash of the batch', '/v4/default/registry/heartbeats/'],
+    ['the trailing slash of a report', `${statusPath()}/`],
   ])('is 404 in the API shape: %s', async (_title, path) => {
     const server = await listeningHeartbeatServer();
 

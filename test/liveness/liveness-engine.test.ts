@@ -4,10 +4,13 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { InstanceKey } from '../../src/liveness/instance-key.ts';
 import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
 import { DEFAULT_SELF_DOUBT, SelfDoubt } from '../../src/liveness/self-doubt.ts';
+import { addressSender, podSender, type Sender, UNKNOWN_SENDER } from '../../src/liveness/sender.ts';
 import { key, SECOND, TTL } from '../support/builders.ts';
 
 const A = key('a');
 const B = key('b');
+const HOME = addressSender('10.0.0.1');
+const ELSEWHERE = addressSender('10.0.0.2');
 
 let doubt: SelfDoubt;
 let engine: LivenessEngine;
@@ -33,79 +36,79 @@ function expectStaleExactlyAt(deadlineMs: number, instance = A): void {
 
 describe('An instance that beats', () => {
   it('is fresh until one millisecond before its deadline and stale at it', () => {
-    engine.adopt(A, TTL, 1_000);
+    engine.adopt(A, TTL, 1_000, HOME);
     expectStaleExactlyAt(1_000 + TTL);
   });
 
   it('is given a full time to live by each heartbeat', () => {
-    engine.adopt(A, TTL, 0);
-    for (const nowMs of [30_000, 60_000, 179_999]) expect(engine.record(A, nowMs)).toBe('renewed');
+    engine.adopt(A, TTL, 0, HOME);
+    for (const nowMs of [30_000, 60_000, 179_999]) expect(engine.record(A, nowMs, HOME)).toBe('renewed');
     expectStaleExactlyAt(179_999 + TTL);
   });
 
   it('is kept fresh by a heartbeat in the last millisecond, and marked if that was the last', () => {
-    engine.adopt(A, TTL, 0);
-    engine.record(A, TTL - 1);
+    engine.adopt(A, TTL, 0, HOME);
+    engine.record(A, TTL - 1, HOME);
     expect(takeStale(TTL)).toEqual([]);
     expectStaleExactlyAt(TTL - 1 + TTL);
   });
 
   it('that is heard past its deadline but before anybody judged stays fresh', () => {
-    engine.adopt(A, TTL, 0);
-    expect(engine.record(A, TTL + 5)).toBe('renewed');
+    engine.adopt(A, TTL, 0, HOME);
+    expect(engine.record(A, TTL + 5, HOME)).toBe('renewed');
     expect(takeStale(TTL + 5)).toEqual([]);
     expectStaleExactlyAt(TTL + 5 + TTL);
   });
 
   it('recovers by one heartbeat after it became stale, and becomes stale again a time to live later', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     takeStale(TTL);
-    expect(engine.record(A, TTL + 1)).toBe('recovered');
-    expect(engine.record(A, TTL + 1)).toBe('renewed');
+    expect(engine.record(A, TTL + 1, HOME)).toBe('recovered');
+    expect(engine.record(A, TTL + 1, HOME)).toBe('renewed');
     expectStaleExactlyAt(TTL + 1 + TTL);
   });
 
   it('is adopted only once: the second time is a heartbeat', () => {
-    engine.adopt(A, TTL, 0);
-    engine.adopt(A, 5 * TTL, 10_000);
+    engine.adopt(A, TTL, 0, HOME);
+    engine.adopt(A, 5 * TTL, 10_000, HOME);
     expect(engine.size).toBe(1);
     expect(engine.look(A)).toMatchObject({ ttlMs: TTL, lastHeardMs: 10_000 });
   });
 
   it('that nobody knows is unknown, and nothing is noted of it', () => {
-    expect(engine.record(A, 0)).toBe('unknown');
+    expect(engine.record(A, 0, HOME)).toBe('unknown');
     expect([engine.size, engine.look(A), engine.nextDueMs()]).toEqual([0, undefined, undefined]);
   });
 });
 
 describe('Receipts out of order', () => {
   it('leave the newest in force', () => {
-    engine.adopt(A, TTL, 10_000);
-    for (const nowMs of [40_000, 20_000, 35_000]) engine.record(A, nowMs);
+    engine.adopt(A, TTL, 10_000, HOME);
+    for (const nowMs of [40_000, 20_000, 35_000]) engine.record(A, nowMs, HOME);
     expect(engine.look(A)?.lastHeardMs).toBe(40_000);
     expectStaleExactlyAt(40_000 + TTL);
   });
 
   it('do not recover an instance that became stale after a newer one', () => {
-    engine.adopt(A, TTL, 10_000);
+    engine.adopt(A, TTL, 10_000, HOME);
     takeStale(10_000 + TTL);
-    expect(engine.record(A, 9_000)).toBe('renewed');
+    expect(engine.record(A, 9_000, HOME)).toBe('renewed');
     expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: 10_000 + TTL });
   });
 
   it('do not take time from an instance whose object was deleted', () => {
-    engine.adopt(A, TTL, 10_000);
-    engine.record(A, 40_000);
+    engine.adopt(A, TTL, 10_000, HOME);
+    engine.record(A, 40_000, HOME);
     engine.disown(A);
-    expect(engine.record(A, 20_000)).toBe('renewed');
+    expect(engine.record(A, 20_000, HOME)).toBe('renewed');
     expect(engine.look(A)).toMatchObject({ isDisowned: true, deadlineMs: 40_000 + TTL });
-    expect(engine.record(A, 50_000)).toBe('appeared');
+    expect(engine.record(A, 50_000, HOME)).toBe('appeared');
     expectStaleExactlyAt(50_000 + TTL);
   });
 
   it('do not take from a restored instance the full time that it was given', () => {
     engine.restore(A, TTL, 'unheard', 10_000);
-    expect(engine.record(A, 9_000)).toBe('confirmed');
+    expect(engine.record(A, 9_000, HOME)).toBe('confirmed');
     expectStaleExactlyAt(10_000 + TTL);
   });
 
@@ -113,8 +116,124 @@ describe('Receipts out of order', () => {
     engine.restore(A, TTL, 'unheard', 0);
     engine.pause(A);
     engine.resume(A, 10_000);
-    engine.record(A, 9_000);
+    engine.record(A, 9_000, HOME);
     expectStaleExactlyAt(10_000 + TTL);
+  });
+});
+
+describe('The sender of an instance', () => {
+  it('is that of its last heartbeat, and a heartbeat from another one moves it', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    expect(engine.look(A)?.sender).toBe(HOME);
+    expect(engine.record(A, 1_000, HOME)).toBe('renewed');
+    expect(engine.record(A, 2_000, ELSEWHERE)).toBe('moved');
+    expect(engine.record(A, 3_000, ELSEWHERE)).toBe('renewed');
+    expect(engine.look(A)?.sender).toBe(ELSEWHERE);
+  });
+
+  it('that moves keeps the instance fresh all the same: nobody is silent who is heard from elsewhere', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    engine.record(A, 60_000, ELSEWHERE);
+    expectStaleExactlyAt(60_000 + TTL);
+  });
+
+  it('is not moved by a heartbeat that comes late', () => {
+    engine.adopt(A, TTL, 10_000, HOME);
+    expect(engine.record(A, 9_000, ELSEWHERE)).toBe('renewed');
+    expect(engine.look(A)?.sender).toBe(HOME);
+  });
+
+  it.each([
+    { kind: 'awaiting', receipt: 'appeared' },
+    { kind: 'unheard', receipt: 'confirmed' },
+    { kind: 'stale', receipt: 'recovered' },
+  ] as const)(
+    'is unknown of one restored as $kind until its first heartbeat, which says more than that it moved',
+    (row) => {
+      engine.restore(A, TTL, row.kind, 0);
+      expect(engine.look(A)?.sender).toBe(UNKNOWN_SENDER);
+      expect(engine.record(A, 1_000, HOME)).toBe(row.receipt);
+      expect(engine.look(A)?.sender).toBe(HOME);
+    },
+  );
+
+  it('is told of a stale one that recovers from elsewhere as a recovery', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    takeStale(TTL);
+    expect(engine.record(A, 2 * TTL, ELSEWHERE)).toBe('recovered');
+    expect(engine.look(A)?.sender).toBe(ELSEWHERE);
+  });
+
+  it('of a paused one may move, though it neither recovers nor is confirmed', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    takeStale(TTL);
+    engine.pause(A);
+    expect(engine.record(A, 2 * TTL, ELSEWHERE)).toBe('moved');
+    expect(engine.record(A, 3 * TTL, ELSEWHERE)).toBe('renewed');
+  });
+
+  it('may be told later than that it was heard, by the same receipt once more', () => {
+    engine.adopt(A, TTL, 10_000, UNKNOWN_SENDER);
+    expect(engine.record(A, 10_000, HOME)).toBe('moved');
+    expect(engine.look(A)).toMatchObject({ sender: HOME, lastHeardMs: 10_000 });
+    expect(engine.record(A, 10_000, ELSEWHERE)).toBe('renewed');
+    expect(engine.look(A)?.sender).toBe(HOME);
+  });
+
+  it('is not told by an older receipt, whose sender may be another', () => {
+    engine.adopt(A, TTL, 10_000, UNKNOWN_SENDER);
+    expect(engine.record(A, 9_999, ELSEWHERE)).toBe('renewed');
+    expect(engine.look(A)?.sender).toBe(UNKNOWN_SENDER);
+  });
+
+  it('that says nothing any more is forgotten, and the next heartbeat tells it anew, whoever sends it', () => {
+    engine.adopt(A, TTL, 10_000, HOME);
+    engine.forgetSender(A);
+    engine.forgetSender(B);
+    expect(engine.look(A)).toMatchObject({ kind: 'fresh', sender: UNKNOWN_SENDER, lastHeardMs: 10_000 });
+    expect(engine.record(A, 20_000, HOME)).toBe('moved');
+    expectStaleExactlyAt(20_000 + TTL);
+  });
+
+  it('stays with an instance whose object was deleted, and goes with one that is forgotten', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    engine.disown(A);
+    expect(engine.look(A)?.sender).toBe(HOME);
+    engine.forget(A);
+    engine.restore(A, TTL, 'unheard', 1_000);
+    expect(engine.look(A)?.sender).toBe(UNKNOWN_SENDER);
+  });
+});
+
+describe('When an instance was first heard', () => {
+  it('is the moment of its first heartbeat by us, and no later one moves it', () => {
+    engine.adopt(A, TTL, 1_000, HOME);
+    engine.record(A, 30_000, HOME);
+    takeStale(30_000 + TTL);
+    engine.record(A, 10 * TTL, ELSEWHERE);
+    expect(engine.look(A)).toMatchObject({ firstHeardMs: 1_000, lastHeardMs: 10 * TTL });
+  });
+
+  it.each(['awaiting', 'unheard', 'stale'] as const)('is unknown of one restored as %s until we hear it', (kind) => {
+    engine.restore(A, TTL, kind, 0);
+    expect(engine.look(A)?.firstHeardMs).toBeUndefined();
+    engine.record(A, 5_000, HOME);
+    engine.record(A, 6_000, HOME);
+    expect(engine.look(A)?.firstHeardMs).toBe(5_000);
+  });
+
+  it('begins anew with one that was forgotten', () => {
+    engine.adopt(A, TTL, 0, HOME);
+    engine.forget(A);
+    engine.adopt(A, TTL, 9_000, HOME);
+    expect(engine.look(A)?.firstHeardMs).toBe(9_000);
+  });
+
+  it('is remembered of every instance when there are more than there was room for', () => {
+    for (let index = 0; index < 3_000; index += 1) engine.adopt(key(`i${index}`), TTL, index, HOME);
+    expect([0, 1, 1_500, 2_999].map((index) => engine.look(key(`i${index}`))?.firstHeardMs)).toEqual([
+      0, 1, 1_500, 2_999,
+    ]);
   });
 });
 
@@ -123,7 +242,7 @@ describe('An instance restored from its object', () => {
     engine.restore(A, TTL, 'awaiting', 0);
     expect(takeStale(1_000 * TTL)).toEqual([]);
     expect(engine.look(A)).toMatchObject({ kind: 'awaiting', lastHeardMs: undefined, deadlineMs: undefined });
-    expect(engine.record(A, 1_000 * TTL)).toBe('appeared');
+    expect(engine.record(A, 1_000 * TTL, HOME)).toBe('appeared');
     expectStaleExactlyAt(1_001 * TTL);
   });
 
@@ -136,7 +255,7 @@ describe('An instance restored from its object', () => {
 
   it('as unheard is confirmed by its first heartbeat', () => {
     engine.restore(A, TTL, 'unheard', 5_000);
-    expect(engine.record(A, 6_000)).toBe('confirmed');
+    expect(engine.record(A, 6_000, HOME)).toBe('confirmed');
     expectStaleExactlyAt(6_000 + TTL);
   });
 
@@ -144,13 +263,13 @@ describe('An instance restored from its object', () => {
     engine.restore(A, TTL, 'stale', 5_000);
     expect(takeStale(1_000 * TTL)).toEqual([]);
     expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: undefined });
-    expect(engine.record(A, 1_000 * TTL)).toBe('recovered');
+    expect(engine.record(A, 1_000 * TTL, HOME)).toBe('recovered');
     expectStaleExactlyAt(1_001 * TTL);
   });
 
   it.each(['awaiting', 'unheard', 'stale'] as const)('as %s keeps what is known of it if it has been heard', (kind) => {
-    engine.adopt(A, TTL, 0);
-    engine.record(A, 30_000);
+    engine.adopt(A, TTL, 0, HOME);
+    engine.record(A, 30_000, HOME);
     engine.restore(A, 9 * TTL, kind, 60_000);
     expect(engine.look(A)).toMatchObject({ kind: 'fresh', ttlMs: TTL });
     expectStaleExactlyAt(30_000 + TTL);
@@ -163,35 +282,35 @@ describe('A new time to live', () => {
     { what: 'a shorter one', ttlMs: TTL / 10 },
     { what: 'one shorter than the silence so far', ttlMs: 1 },
   ])('counts from the edit: $what', ({ ttlMs }) => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.retime(A, ttlMs, 100_000);
     expect(takeStale(100_000)).toEqual([]);
     expectStaleExactlyAt(100_000 + ttlMs);
   });
 
   it('that is the same as before changes nothing', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.retime(A, TTL, 100_000);
     expectStaleExactlyAt(TTL);
   });
 
   it('leaves a stale instance stale at the deadline that it missed', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     takeStale(TTL);
     engine.retime(A, 100 * TTL, TTL + 1);
     expect(engine.look(A)).toMatchObject({ kind: 'stale', deadlineMs: TTL, ttlMs: 100 * TTL });
-    engine.record(A, 2 * TTL);
+    engine.record(A, 2 * TTL, HOME);
     expectStaleExactlyAt(102 * TTL);
   });
 
   it('is remembered of one that awaits its first heartbeat, and of one that is paused', () => {
     engine.restore(A, TTL, 'awaiting', 0);
     engine.retime(A, SECOND, 10);
-    engine.adopt(B, TTL, 0);
+    engine.adopt(B, TTL, 0, HOME);
     engine.pause(B);
     engine.retime(B, SECOND, 10);
     expect(takeStale(1_000 * TTL)).toEqual([]);
-    engine.record(A, 2_000_000);
+    engine.record(A, 2_000_000, HOME);
     expectStaleExactlyAt(2_001_000);
     engine.resume(B, 3_000_000);
     expectStaleExactlyAt(3_001_000, B);
@@ -205,25 +324,25 @@ describe('A new time to live', () => {
 
 describe('A paused instance', () => {
   it('is not judged, has no deadline, and is still heard', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.pause(A);
     expect(takeStale(100 * TTL)).toEqual([]);
-    expect(engine.record(A, 100 * TTL)).toBe('renewed');
+    expect(engine.record(A, 100 * TTL, HOME)).toBe('renewed');
     expect(engine.look(A)).toMatchObject({ kind: 'fresh', isPaused: true, lastHeardMs: 100 * TTL });
     expect(engine.look(A)?.deadlineMs).toBeUndefined();
   });
 
   it('that was heard lately is fresh when it is resumed, with a full time to live', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.pause(A);
-    engine.record(A, 10 * TTL);
+    engine.record(A, 10 * TTL, HOME);
     engine.resume(A, 10 * TTL + 5_000);
     expect(engine.look(A)?.kind).toBe('fresh');
     expectStaleExactlyAt(11 * TTL + 5_000);
   });
 
   it('that was silent meanwhile must be heard first, and is stale if it is not within a time to live', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.pause(A);
     engine.resume(A, 10 * TTL);
     expect(engine.look(A)?.kind).toBe('unheard');
@@ -231,7 +350,7 @@ describe('A paused instance', () => {
   });
 
   it('that was stale is given a full time to live, too', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     takeStale(TTL);
     engine.pause(A);
     engine.resume(A, 10 * TTL);
@@ -249,13 +368,13 @@ describe('A paused instance', () => {
   it('whose first heartbeat comes has appeared, and is not judged even then', () => {
     engine.restore(A, TTL, 'awaiting', 0);
     engine.pause(A);
-    expect(engine.record(A, 1_000)).toBe('appeared');
-    expect(engine.record(A, 2_000)).toBe('renewed');
+    expect(engine.record(A, 1_000, HOME)).toBe('appeared');
+    expect(engine.record(A, 2_000, HOME)).toBe('renewed');
     expect(takeStale(100 * TTL)).toEqual([]);
   });
 
   it('is paused and resumed once, however often that is said', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.resume(A, 50_000);
     expect(engine.look(A)?.deadlineMs).toBe(TTL);
     engine.pause(A);
@@ -275,16 +394,16 @@ describe('A paused instance', () => {
 
 describe('An instance whose object was deleted', () => {
   it('stays known while it beats, and its next heartbeat says that it appeared', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.disown(A);
     expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: true });
-    expect(engine.record(A, 30_000)).toBe('appeared');
+    expect(engine.record(A, 30_000, HOME)).toBe('appeared');
     expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: false });
     expectStaleExactlyAt(30_000 + TTL);
   });
 
   it('is forgotten without a word when its deadline passes in silence, at the exact moment', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.disown(A);
     takeStale(TTL - 1);
     expect(engine.size).toBe(1);
@@ -299,7 +418,7 @@ describe('An instance whose object was deleted', () => {
   });
 
   it('has an object again when one is made, and is judged as before', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.disown(A);
     engine.restore(A, TTL, 'awaiting', 50_000);
     expect(engine.look(A)).toMatchObject({ kind: 'fresh', isDisowned: false });
@@ -316,7 +435,7 @@ describe('An instance whose object was deleted', () => {
 
   it('counts as what it is', () => {
     engine.restore(A, TTL, 'unheard', 0);
-    engine.adopt(B, TTL, 0);
+    engine.adopt(B, TTL, 0, HOME);
     engine.disown(A);
     engine.disown(B);
     expect(engine.look(A)?.kind).toBe('unheard');
@@ -324,7 +443,7 @@ describe('An instance whose object was deleted', () => {
   });
 
   it('and made again after a pause in which it was silent is not called fresh until it is heard', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.pause(A);
     engine.resume(A, 10 * TTL);
     engine.disown(A);
@@ -334,7 +453,7 @@ describe('An instance whose object was deleted', () => {
   });
 
   it('is no longer paused', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.pause(A);
     engine.disown(A);
     expect(engine.counts).toMatchObject({ paused: 0, fresh: 1 });
@@ -343,7 +462,7 @@ describe('An instance whose object was deleted', () => {
   });
 
   it('twice is deleted once', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.disown(A);
     engine.disown(A);
     engine.disown(B);
@@ -353,17 +472,17 @@ describe('An instance whose object was deleted', () => {
 
 describe('A forgotten instance', () => {
   it('is unknown, is not handed over, and can be adopted anew', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     engine.forget(A);
     engine.forget(A);
-    expect(engine.record(A, 1_000)).toBe('unknown');
+    expect(engine.record(A, 1_000, HOME)).toBe('unknown');
     expect(takeStale(100 * TTL)).toEqual([]);
-    engine.adopt(A, TTL, 200 * TTL);
+    engine.adopt(A, TTL, 200 * TTL, HOME);
     expectStaleExactlyAt(201 * TTL);
   });
 
   it('leaves nothing behind for the one that takes its slot', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     takeStale(TTL);
     engine.forget(A);
     engine.restore(B, TTL, 'unheard', 500_000);
@@ -372,7 +491,9 @@ describe('A forgotten instance', () => {
       isPaused: false,
       isDisowned: false,
       ttlMs: TTL,
+      firstHeardMs: undefined,
       lastHeardMs: undefined,
+      sender: UNKNOWN_SENDER,
       deadlineMs: 500_000 + TTL,
     });
   });
@@ -380,7 +501,7 @@ describe('A forgotten instance', () => {
 
 describe('Handing over', () => {
   it('takes at most so many at a time, earliest first, and says whether there may be more', () => {
-    for (let index = 9; index >= 0; index -= 1) engine.adopt(key(`i${index}`), TTL, index);
+    for (let index = 9; index >= 0; index -= 1) engine.adopt(key(`i${index}`), TTL, index, HOME);
     const first = engine.takeStale(TTL + 9, 4);
     const second = engine.takeStale(TTL + 9, 4);
     const third = engine.takeStale(TTL + 9, 4);
@@ -390,23 +511,23 @@ describe('Handing over', () => {
   });
 
   it('counts entries that only moved, so that a turn is bounded, and still finds the silent one behind them', () => {
-    for (let index = 0; index < 10; index += 1) engine.adopt(key(`beats-${index}`), TTL, 0);
-    engine.adopt(A, TTL, 1);
-    for (let index = 0; index < 10; index += 1) engine.record(key(`beats-${index}`), 60_000);
+    for (let index = 0; index < 10; index += 1) engine.adopt(key(`beats-${index}`), TTL, 0, HOME);
+    engine.adopt(A, TTL, 1, HOME);
+    for (let index = 0; index < 10; index += 1) engine.record(key(`beats-${index}`), 60_000, HOME);
     expect(engine.takeStale(TTL + 1, 10)).toEqual({ keys: [], cappedCount: 0, hasMore: true });
     expect(engine.takeStale(TTL + 1, 10)).toEqual({ keys: [A], cappedCount: 0, hasMore: false });
   });
 
   it('names each instance once', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     expect(takeStale(TTL)).toEqual([A]);
     expect(takeStale(10 * TTL)).toEqual([]);
   });
 
   it('is due no later than the first deadline', () => {
     expect(engine.nextDueMs()).toBeUndefined();
-    engine.adopt(A, TTL, 1_000);
-    engine.adopt(B, TTL / 2, 5_000);
+    engine.adopt(A, TTL, 1_000, HOME);
+    engine.adopt(B, TTL / 2, 5_000, HOME);
     expect(engine.nextDueMs()).toBe(5_000 + TTL / 2);
     engine.forget(B);
     expect(engine.nextDueMs()).toBe(1_000 + TTL);
@@ -415,7 +536,7 @@ describe('Handing over', () => {
 
 describe('Self-doubt', () => {
   it('grants an instance that could not be heard a full time to live, and then it is stale', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     doubt.observeTurn(1_000);
     doubt.observeTurn(1_000 + 3 * TTL);
     expect(takeStale(1_000 + 3 * TTL)).toEqual([]);
@@ -423,15 +544,15 @@ describe('Self-doubt', () => {
   });
 
   it('grants nothing to an instance that is heard after the stall', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     doubt.observeTurn(1_000);
     doubt.observeTurn(61_000);
-    engine.record(A, 62_000);
+    engine.record(A, 62_000, HOME);
     expectStaleExactlyAt(62_000 + TTL);
   });
 
   it('holds every verdict while the listener is closed, and passes it a time to live after it is open', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     doubt.stopListening(1_000);
     expect(engine.takeStale(100 * TTL, 10)).toEqual({ keys: [], cappedCount: 0, hasMore: false });
     doubt.startListening(100 * TTL);
@@ -440,9 +561,9 @@ describe('Self-doubt', () => {
   });
 
   it('says of how many verdicts the cap was the cause', () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     for (let nowMs = 0; nowMs <= 6 * TTL; nowMs += 900) doubt.observeTurn(nowMs);
-    engine.adopt(B, TTL, 5.5 * TTL);
+    engine.adopt(B, TTL, 5.5 * TTL, HOME);
     expect(engine.takeStale(6 * TTL, 10)).toEqual({ keys: [A], cappedCount: 1, hasMore: false });
     expect(engine.takeStale(8 * TTL, 10)).toEqual({ keys: [B], cappedCount: 0, hasMore: false });
   });
@@ -451,9 +572,9 @@ describe('Self-doubt', () => {
 describe('The counts', () => {
   it('are at zero before anything is known, and name each kind once', () => {
     expect(engine.counts).toEqual({ awaiting: 0, unheard: 0, fresh: 0, stale: 0, paused: 0 });
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, HOME);
     for (const kind of ['awaiting', 'unheard', 'stale'] as const) engine.restore(key(kind), TTL, kind, 0);
-    engine.adopt(B, TTL, 0);
+    engine.adopt(B, TTL, 0, HOME);
     engine.pause(B);
     expect(engine.counts).toEqual({ awaiting: 1, unheard: 1, fresh: 1, stale: 1, paused: 1 });
     expect([...engine.keys()].sort()).toEqual([A, B, key('awaiting'), key('unheard'), key('stale')].sort());
@@ -469,27 +590,40 @@ class NaiveEngine {
     this.#doubt = doubt;
   }
 
-  record(key: InstanceKey, atMs: number): string {
+  record(key: InstanceKey, atMs: number, sender: Sender): string {
     const it = this.instances.get(key);
     if (it === undefined) return 'unknown';
-    if (it.lastHeardMs !== undefined && atMs <= it.lastHeardMs) return 'renewed';
+    if (it.lastHeardMs !== undefined && atMs <= it.lastHeardMs) {
+      if (atMs < it.lastHeardMs || it.sender !== UNKNOWN_SENDER || sender === UNKNOWN_SENDER) return 'renewed';
+      it.sender = sender;
+      return 'moved';
+    }
     const receipt = it.isDisowned ? 'appeared' : RECEIPTS[it.kind];
     it.silentSinceMs = it.kind === 'stale' ? atMs : Math.max(it.silentSinceMs, atMs);
+    const told = it.isPaused && receipt !== 'appeared' ? 'renewed' : receipt;
+    const hasMoved = it.sender !== sender;
+    it.firstHeardMs ??= atMs;
     it.lastHeardMs = atMs;
+    it.sender = sender;
     it.kind = 'fresh';
     it.isDisowned = false;
-    return it.isPaused && receipt !== 'appeared' ? 'renewed' : receipt;
+    return told === 'renewed' && hasMoved ? 'moved' : told;
   }
 
-  adopt(key: InstanceKey, ttlMs: number, atMs: number): void {
-    if (this.instances.has(key)) this.record(key, atMs);
-    else this.#add(key, { kind: 'fresh', ttlMs, silentSinceMs: atMs, lastHeardMs: atMs });
+  adopt(key: InstanceKey, ttlMs: number, atMs: number, sender: Sender): void {
+    if (this.instances.has(key)) this.record(key, atMs, sender);
+    else this.#add(key, { kind: 'fresh', ttlMs, silentSinceMs: atMs, firstHeardMs: atMs, lastHeardMs: atMs, sender });
+  }
+
+  forgetSender(key: InstanceKey): void {
+    const it = this.instances.get(key);
+    if (it !== undefined) it.sender = UNKNOWN_SENDER;
   }
 
   restore(key: InstanceKey, ttlMs: number, kind: 'awaiting' | 'unheard' | 'stale', nowMs: number): void {
     const it = this.instances.get(key);
-    if (it === undefined) this.#add(key, { kind, ttlMs, silentSinceMs: nowMs, lastHeardMs: undefined });
-    else it.isDisowned = false;
+    if (it !== undefined) it.isDisowned = false;
+    else this.#add(key, { kind, ttlMs, silentSinceMs: nowMs, ...NEVER_HEARD });
   }
 
   retime(key: InstanceKey, ttlMs: number, nowMs: number): void {
@@ -552,26 +686,36 @@ interface NaiveInstance {
   isDisowned: boolean;
   ttlMs: number;
   silentSinceMs: number;
+  firstHeardMs: number | undefined;
   lastHeardMs: number | undefined;
+  sender: Sender;
 }
+
+const NEVER_HEARD = { firstHeardMs: undefined, lastHeardMs: undefined, sender: UNKNOWN_SENDER };
 
 const RECEIPTS = { awaiting: 'appeared', unheard: 'confirmed', fresh: 'renewed', stale: 'recovered' } as const;
 const KEYS = ['a', 'b'].map(key);
 
 /** What happens next; `afterMs` after what happened before. */
 type Step = { readonly afterMs: number; readonly key: InstanceKey } & (
-  | { readonly kind: 'record'; readonly ageMs: number }
-  | { readonly kind: 'adopt' | 'retime'; readonly ttlMs: number }
+  | { readonly kind: 'record'; readonly ageMs: number; readonly sender: Sender }
+  | { readonly kind: 'adopt'; readonly ttlMs: number; readonly sender: Sender }
+  | { readonly kind: 'retime'; readonly ttlMs: number }
   | { readonly kind: 'restore'; readonly ttlMs: number; readonly as: 'awaiting' | 'unheard' | 'stale' }
-  | { readonly kind: 'pause' | 'resume' | 'disown' | 'forget' | 'judge' | 'stall' | 'close' | 'open' }
+  | { readonly kind: 'pause' | 'resume' | 'disown' | 'forget' | 'forgetSender' | 'judge' | 'stall' | 'close' | 'open' }
 );
 
 function history(receiptAgesMs: fc.Arbitrary<number>): fc.Arbitrary<Step[]> {
   const base = { key: fc.constantFrom(...KEYS), afterMs: fc.nat(1_500) };
   const ttlMs = fc.constantFrom(500, 1_000, 5_000);
+  const sender = fc.constantFrom(HOME, ELSEWHERE, podSender('uid-1'), UNKNOWN_SENDER);
   const step: fc.Arbitrary<Step> = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ ...base, kind: fc.constant('record' as const), ageMs: receiptAgesMs }) },
-    { weight: 3, arbitrary: fc.record({ ...base, kind: fc.constantFrom('adopt' as const, 'retime' as const), ttlMs }) },
+    {
+      weight: 8,
+      arbitrary: fc.record({ ...base, kind: fc.constant('record' as const), ageMs: receiptAgesMs, sender }),
+    },
+    { weight: 2, arbitrary: fc.record({ ...base, kind: fc.constant('adopt' as const), ttlMs, sender }) },
+    { weight: 2, arbitrary: fc.record({ ...base, kind: fc.constant('retime' as const), ttlMs }) },
     {
       weight: 3,
       arbitrary: fc.record({
@@ -585,7 +729,13 @@ function history(receiptAgesMs: fc.Arbitrary<number>): fc.Arbitrary<Step[]> {
       weight: 4,
       arbitrary: fc.record({
         ...base,
-        kind: fc.constantFrom('pause' as const, 'resume' as const, 'disown' as const, 'forget' as const),
+        kind: fc.constantFrom(
+          'pause' as const,
+          'resume' as const,
+          'disown' as const,
+          'forget' as const,
+          'forgetSender' as const,
+        ),
       }),
     },
     { weight: 8, arbitrary: fc.record({ ...base, kind: fc.constant('judge' as const) }) },
@@ -600,9 +750,9 @@ function carryOut(step: Step, engine: LivenessEngine | NaiveEngine, nowMs: numbe
   const { key } = step;
   switch (step.kind) {
     case 'record':
-      return engine.record(key, nowMs - step.ageMs);
+      return engine.record(key, nowMs - step.ageMs, step.sender);
     case 'adopt':
-      return engine.adopt(key, step.ttlMs, nowMs);
+      return engine.adopt(key, step.ttlMs, nowMs, step.sender);
     case 'restore':
       return engine.restore(key, step.ttlMs, step.as, nowMs);
     case 'retime':
@@ -615,6 +765,8 @@ function carryOut(step: Step, engine: LivenessEngine | NaiveEngine, nowMs: numbe
       return engine.disown(key);
     case 'forget':
       return engine.forget(key);
+    case 'forgetSender':
+      return engine.forgetSender(key);
     case 'judge':
       return [...engine.takeStale(nowMs, 1_000).keys].sort();
     case 'stall':
@@ -677,9 +829,9 @@ function deafMs(deafPeriods: readonly [number, number][], sinceMs: number): numb
 function expectAlike(engine: LivenessEngine, naive: NaiveEngine): void {
   expect(new Set(engine.keys())).toEqual(new Set(naive.instances.keys()));
   const counts = { awaiting: 0, unheard: 0, fresh: 0, stale: 0, paused: 0 };
-  for (const [key, { kind, isPaused, isDisowned, ttlMs, lastHeardMs }] of naive.instances) {
-    counts[isPaused ? 'paused' : kind] += 1;
-    expect(engine.look(key)).toMatchObject({ kind, isPaused, isDisowned, ttlMs, lastHeardMs });
+  for (const [key, { silentSinceMs: _, ...believed }] of naive.instances) {
+    counts[believed.isPaused ? 'paused' : believed.kind] += 1;
+    expect(engine.look(key)).toMatchObject(believed);
   }
   expect(engine.counts).toEqual(counts);
   expect(engine.size).toBe(naive.instances.size);

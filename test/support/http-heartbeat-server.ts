@@ -1,16 +1,21 @@
 import type { FastifyInstance } from 'fastify';
 import { onTestFinished } from 'vitest';
+import { systemClock } from '../../src/clock.ts';
 import { buildHeartbeatServer, type HeartbeatServerParts } from '../../src/heartbeat-api/server.ts';
+import { Senders, type SendersParts } from '../../src/heartbeat-api/senders.ts';
+import { TokenCache, type TokenCacheParts } from '../../src/heartbeat-api/token-cache.ts';
+import { parseTrustedProxies, type TrustedProxies } from '../../src/heartbeat-api/trusted-proxies.ts';
 import type { HeartbeatAnswer } from '../../src/liveness/heartbeat-answer.ts';
 import { identityOf, type InstanceIdentity } from '../../src/liveness/instance-key.ts';
+import { type Sender, UNKNOWN_SENDER } from '../../src/liveness/sender.ts';
 import { heartbeatPath, type HeartbeatOptions, wireRequest } from './http-heartbeat.ts';
 import { HttpSocket } from './http-socket.ts';
 
 /** A heartbeat API that accepts everyone, and what reached the parts around it. */
 export interface TestHeartbeatServer {
   readonly app: FastifyInstance;
-  /** Heartbeats that were handed in, in their order. */
-  readonly heard: { readonly identity: InstanceIdentity; readonly atMs: number }[];
+  /** Heartbeats that were handed in, in their order; those of unknown instances that only known ones may send are not. */
+  readonly heard: { readonly identity: InstanceIdentity; readonly atMs: number; readonly sender: Sender }[];
   /** What the observer was told: `result status`. */
   readonly answered: string[];
   /** Mistakes of ours. A test that provokes none expects this to stay empty. */
@@ -29,6 +34,8 @@ export function heartbeatServer(parts: Partial<HeartbeatServerParts> = {}): Test
     dropped: { count: 0 },
   };
   const app = buildHeartbeatServer({
+    report: () => Promise.resolve({ kind: 'stored' }),
+    senders: sendersWith(),
     domainRule: { isRequired: true },
     successBody: 'auto',
     observer: { answered: (result, status) => server.answered.push(`${result} ${status}`) },
@@ -45,9 +52,14 @@ export function heartbeatServer(parts: Partial<HeartbeatServerParts> = {}): Test
       server.dropped.count += 1;
     },
     ...parts,
-    accept(key, atMs) {
-      server.heard.push({ identity: identityOf(key), atMs });
-      return parts.accept?.(key, atMs) ?? RENEWED;
+    accept(key, atMs, sender) {
+      server.heard.push({ identity: identityOf(key), atMs, sender });
+      return parts.accept?.(key, atMs, sender) ?? RENEWED;
+    },
+    acceptKnown(key, atMs) {
+      const answer = parts.acceptKnown?.(key, atMs) ?? { kind: 'unknownInstance' };
+      if (answer.kind === 'accepted') server.heard.push({ identity: identityOf(key), atMs, sender: UNKNOWN_SENDER });
+      return answer;
     },
   });
   onTestFinished(async () => {
@@ -55,6 +67,38 @@ export function heartbeatServer(parts: Partial<HeartbeatServerParts> = {}): Test
     await app.close();
   });
   return { app, ...server };
+}
+
+/** No tokens, no proxies, unless `parts` say otherwise. */
+export function sendersWith(parts: Partial<SendersParts> = {}): Senders {
+  return new Senders({
+    auth: 'none',
+    trustedProxies: proxies(''),
+    tokens: tokenCache(),
+    schedule: (delayMs, task) => systemClock.schedule(delayMs, task),
+    ...parts,
+  });
+}
+
+/** A cache that refuses every token, in real time, unless `parts` say otherwise. */
+export function tokenCache(parts: Partial<TokenCacheParts> = {}): TokenCache {
+  return new TokenCache({
+    review: () => Promise.resolve({ kind: 'refused', why: 'unknown' }),
+    unprovedReviews: { take: () => true },
+    repeatedReviews: { take: () => true },
+    nowMs: () => performance.now(),
+    wallMs: () => Date.now(),
+    onReviewed: () => {},
+    tokensMax: 1_000,
+    ...parts,
+  });
+}
+
+/** @throws Error for what is no list of CIDRs. */
+export function proxies(cidrs: string): TrustedProxies {
+  const parsed = parseTrustedProxies(cidrs);
+  if (parsed.kind === 'mistake') throw new Error(parsed.mistake);
+  return parsed.proxies;
 }
 
 /** The same on a free port of the loopback, with a way to connect. */

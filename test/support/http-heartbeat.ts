@@ -14,6 +14,11 @@ export function heartbeatPath({
   return `/v4/${projectId}/registry/microservices/${serviceId}/instances/${instanceId}/heartbeat`;
 }
 
+/** The path of a report, and behind it the query as it is. */
+export function statusPath(options: HeartbeatOptions = {}, query = ''): string {
+  return `${heartbeatPath(options).replace(/heartbeat$/, 'status')}${query}`;
+}
+
 export interface WireRequestOptions {
   readonly method?: string;
   readonly path?: string;

@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/settings.ts';
 import type { InstanceStore } from '../../src/controller/ports.ts';
 import { MemoryInstanceStore } from '../../src/memory/memory-instance-store.ts';
 import type { Backend } from '../../src/operator/backend.ts';
+import { memoryBackend } from '../../src/operator/memory-backend.ts';
 import { Operator } from '../../src/operator/operator.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 
@@ -40,15 +41,18 @@ export function buildTestOperator({ config = {}, asSeen, known }: TestOperatorPa
   const log: TestOperator['log'] = [];
   const metrics = new Metrics('1.2.3');
   const backend: Backend = {
+    ...memoryBackend(() => systemClock.wallMs()),
     store: asSeen?.(store) ?? store,
-    namespace: 'default',
-    start(listener, fail) {
-      const told = known ?? Promise.resolve();
-      told.then(() => store.listen(listener)).catch(fail);
+    start(listeners, fail) {
+      const tell = async (): Promise<void> => {
+        await listeners.pods.replaced([]);
+        await listeners.nodes.replaced([]);
+        await listeners.policies.replaced([]);
+        await known;
+        await store.listen(listeners.instances);
+      };
+      tell().catch(fail);
     },
-    stopWatching: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-    reflectors: () => [],
   };
   const operator = new Operator({
     config: { ...defaultConfig(), ...LOOPBACK, ...config },

@@ -1,18 +1,9 @@
 import type { Belief } from '../liveness/liveness-engine.ts';
 import type { Condition, Verdict } from './condition.ts';
-import type { EffectiveTiming } from './observed-instance.ts';
-
-/** Every reason that can stand in a condition; docs/conditions.md explains each. */
-export const Reason = {
-  HeartbeatReceived: 'HeartbeatReceived',
-  HeartbeatExpired: 'HeartbeatExpired',
-  NotHeardSinceObserverStart: 'NotHeardSinceObserverStart',
-  AwaitingFirstHeartbeat: 'AwaitingFirstHeartbeat',
-  Paused: 'Paused',
-  DuplicateIdentity: 'DuplicateIdentity',
-  OverriddenOutOfService: 'OverriddenOutOfService',
-  NotBound: 'NotBound',
-} as const;
+import type { EffectiveTiming, StatusReport } from './observed-instance.ts';
+import type { UnboundReason } from './pod-binding.ts';
+import { Reason } from './reason.ts';
+import type { SilenceEvidence } from './silence-evidence.ts';
 
 /** What a person decided about an instance. */
 export interface PersonsWish {
@@ -86,24 +77,115 @@ function staleVerdict(belief: Belief, timing: EffectiveTiming, wallMsOf: (moment
   };
 }
 
-/** `Healthy`: the verdict. A person's decision beats heartbeats. */
-export function healthyVerdict(fresh: Verdict, wish: PersonsWish): Verdict {
-  if (wish.outOfService) {
+/** What `Healthy` depends on beside `Fresh`. */
+export interface HealthFacts {
+  readonly wish: PersonsWish;
+  readonly reported: StatusReport | undefined;
+  /** Another instance of its service has taken its place in the Pod. */
+  readonly isSuperseded: boolean;
+  /** What the Pod's own state says about a silence. */
+  readonly evidence: SilenceEvidence | undefined;
+}
+
+/**
+ * `Healthy`: the verdict. A person's decision beats what the application says of itself, and that beats heartbeats.
+ *
+ * @param before what stands on the object: a silence that was explained once keeps its explanation.
+ */
+export function healthyVerdict(fresh: Verdict, facts: HealthFacts, before: Condition | undefined): Verdict {
+  if (facts.wish.outOfService) {
     return {
       status: 'False',
       reason: Reason.OverriddenOutOfService,
       message: 'A person took the instance out of service: spec.override is OutOfService.',
     };
   }
-  return { status: fresh.status, reason: fresh.reason, message: fresh.message };
+  if (fresh.status === 'False') {
+    if (facts.isSuperseded) {
+      const message = 'A newer instance of its service runs in the same Pod; this one no longer counts.';
+      return { status: 'Unknown', reason: Reason.Superseded, message };
+    }
+    if (before?.status === 'False' && before.message.startsWith(fresh.message)) return before;
+    const { evidence } = facts;
+    if (evidence === undefined) return fresh;
+    return { status: 'False', reason: evidence.reason, message: `${fresh.message} ${evidence.text}` };
+  }
+  const down = fresh.status === 'True' ? reportedReason(facts.reported) : undefined;
+  if (down === undefined) return { status: fresh.status, reason: fresh.reason, message: fresh.message };
+  return { status: 'False', reason: down, message: `The instance reported ${facts.reported?.value} of itself.` };
 }
 
-/** `PodSynced`: does the Pod show the verdict? Instances are not bound to Pods yet. */
-export const notBoundVerdict: Verdict = {
+/** Why a report takes an instance out of service; undefined if it does not. */
+export function reportedReason(reported: StatusReport | undefined): Reason | undefined {
+  switch (reported?.value) {
+    case 'DOWN':
+      return Reason.ReportedDown;
+    case 'OUTOFSERVICE':
+      return Reason.ReportedOutOfService;
+    case 'STARTING':
+      return Reason.ReportedStarting;
+    case 'UP':
+    case 'TESTING':
+    case undefined:
+      return undefined;
+  }
+}
+
+const UNBOUND_MESSAGES: Readonly<Record<UnboundReason, string>> = {
+  UnknownSender: 'The instance is not bound to a Pod: its sender is not known.',
+  SharedAddress: 'The instance is not bound to a Pod: its heartbeats come from an address that many senders share.',
+  NoPod: 'The instance is not bound to a Pod: no Pod is known at the address of its heartbeats.',
+  SeveralPods: 'The instance is not bound to a Pod: several Pods have the address of its heartbeats.',
+};
+
+/** `PodSynced` of an instance that is bound to no Pod. */
+export function notBoundVerdict(why: UnboundReason): Verdict {
+  return { status: 'False', reason: Reason.NotBound, message: UNBOUND_MESSAGES[why] };
+}
+
+/** `PodSynced` of an instance whose Pod is only guessed. */
+export const hintedVerdict: Verdict = {
   status: 'False',
   reason: Reason.NotBound,
-  message: 'The instance is not bound to a Pod.',
+  message: 'The Pod is found by its name alone, which is no proof; nothing is written to it.',
 };
+
+/** `PodSynced` of an instance whose object stands in another namespace than its Pod. */
+export const otherNamespaceVerdict: Verdict = {
+  status: 'False',
+  reason: Reason.OtherNamespace,
+  message:
+    'The Pod is in another namespace than this object; heartbeats decide about it, and nothing that this object says.',
+};
+
+/** `PodSynced` of an instance that no longer counts. */
+export const supersededVerdict: Verdict = {
+  status: 'False',
+  reason: Reason.Superseded,
+  message: 'A newer instance of its service speaks for the Pod.',
+};
+
+/** `PodSynced` of a bound instance whose Pod has not been looked at yet. */
+export const notLookedAtVerdict: Verdict = {
+  status: 'Unknown',
+  reason: Reason.PodWriteUnconfirmed,
+  message: 'The Pod has not been looked at yet.',
+};
+
+/** `IdentityConflict`: whether heartbeats come from elsewhere than the bound Pod. */
+export function identityConflictVerdict(isActive: boolean): Verdict {
+  return isActive
+    ? {
+        status: 'True',
+        reason: Reason.ForeignSender,
+        message: 'Heartbeats come from elsewhere than the bound Pod. They count as heard and rebind nothing.',
+      }
+    : {
+        status: 'False',
+        reason: Reason.OnlyBoundPod,
+        message: 'Heartbeats come from the bound Pod alone.',
+      };
+}
 
 /** `Fresh` and `Healthy` of an object whose identity an older object already has. */
 export function duplicateVerdict(winner: { readonly namespace: string; readonly name: string }): Verdict {

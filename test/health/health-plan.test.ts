@@ -6,8 +6,9 @@ import {
   planDuplicate,
   planHealth,
   type PlanInput,
+  type PodFacts,
 } from '../../src/health/health-plan.ts';
-import type { EffectiveTiming, InstanceStatus, ObservedInstance } from '../../src/health/observed-instance.ts';
+import type { EffectiveTiming, InstanceStatus, ObservedInstance, PodRef } from '../../src/health/observed-instance.ts';
 import type { Belief } from '../../src/liveness/liveness-engine.ts';
 import { belief, condition, freshStatus, HOUR, MINUTE, observed, SECOND, TIMING, TTL } from '../support/builders.ts';
 
@@ -40,7 +41,65 @@ const overridden = condition({
   reason: 'OverriddenOutOfService',
   message: 'A person took the instance out of service: spec.override is OutOfService.',
 });
-const notBound = condition({ status: 'False', reason: 'NotBound', message: 'The instance is not bound to a Pod.' });
+const NO_POD_MESSAGE = 'The instance is not bound to a Pod: no Pod is known at the address of its heartbeats.';
+const notBound = condition({ status: 'False', reason: 'NotBound', message: NO_POD_MESSAGE });
+const superseded = condition({
+  status: 'Unknown',
+  reason: 'Superseded',
+  message: 'A newer instance of its service runs in the same Pod; this one no longer counts.',
+});
+const reportedDown = condition({
+  status: 'False',
+  reason: 'ReportedDown',
+  message: 'The instance reported DOWN of itself.',
+});
+const foreign = condition({
+  status: 'True',
+  reason: 'ForeignSender',
+  message: 'Heartbeats come from elsewhere than the bound Pod. They count as heard and rebind nothing.',
+});
+const onlyBoundPod = condition({
+  status: 'False',
+  reason: 'OnlyBoundPod',
+  message: 'Heartbeats come from the bound Pod alone.',
+});
+const podCurrent = condition({ reason: 'PodConditionCurrent', message: 'The condition of the Pod shows the verdict.' });
+const podSuperseded = condition({
+  status: 'False',
+  reason: 'Superseded',
+  message: 'A newer instance of its service speaks for the Pod.',
+});
+
+const WEB: PodRef = { namespace: 'default', name: 'web-1', uid: 'uid-of-web-1', matchedBy: 'PodIP' };
+
+const UNBOUND: PodFacts = {
+  ref: undefined,
+  synced: { status: 'False', reason: 'NotBound', message: NO_POD_MESSAGE },
+  isBound: false,
+  isSuperseded: false,
+  isReportForeign: false,
+  hasConflict: undefined,
+  evidence: undefined,
+};
+/** Proved to be `web-1`, which shows the verdict. */
+const BOUND: PodFacts = {
+  ...UNBOUND,
+  ref: WEB,
+  isBound: true,
+  hasConflict: false,
+  synced: { status: 'True', reason: podCurrent.reason, message: podCurrent.message },
+};
+const SUPERSEDED: PodFacts = {
+  ...BOUND,
+  isSuperseded: true,
+  synced: { status: 'False', reason: 'Superseded', message: podSuperseded.message },
+};
+/** What stands on an object whose instance is bound to `web-1`. */
+const ON_WEB = { podRef: WEB, podSynced: podCurrent };
+const OOM_KILLED = {
+  reason: 'ContainerOOMKilled',
+  text: 'The container app of web-1 OOMKilled with exit code 137 (1 restarts).',
+};
 
 const now = (condition: Condition): Condition => ({ ...condition, lastTransitionSeconds: WALL_SECONDS });
 
@@ -62,7 +121,8 @@ function plan(belief: Belief, observed: ObservedInstance, parts: Partial<PlanInp
   return planHealth({
     belief,
     observed,
-    defaultTiming: TIMING,
+    timing: effectiveTiming(observed.heartbeat, undefined, TIMING),
+    pod: UNBOUND,
     nowMs: NOW,
     wallMs: WALL,
     refreshMs: 5 * MINUTE,
@@ -311,6 +371,285 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+const DOWN = { value: 'DOWN', wallMs: WALL - MINUTE, podUid: WEB.uid } as const;
+
+/** What the Pod of an instance, and the instance itself, add to it. */
+const POD_ROWS: readonly Row[] = [
+  {
+    title: 'An instance that is bound says which Pod it is and by what evidence',
+    belief: belief(NOW),
+    observed: { status: status(received, HEARD) },
+    parts: { pod: BOUND },
+    plan: correction(status(received, { ...HEARD, podRef: WEB, podSynced: now(podCurrent) })),
+  },
+  {
+    title: 'An instance that is bound and says so is left alone',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: BOUND },
+    plan: NOTHING,
+  },
+  {
+    title: 'I16: an instance that is found in a namesake with another uid says so',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB, podRef: { ...WEB, uid: 'uid-of-an-older-web-1' } }) },
+    parts: { pod: BOUND },
+    plan: correction(status(received, { ...HEARD, ...ON_WEB })),
+  },
+  {
+    title: 'Evidence that was a hint and became proof is told',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB, podRef: { ...WEB, matchedBy: 'InstanceId' } }) },
+    parts: { pod: BOUND },
+    plan: correction(status(received, { ...HEARD, ...ON_WEB })),
+  },
+  {
+    title: 'An instance that is bound no longer loses its Pod and says why',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    plan: correction(status(received, { ...HEARD, podSynced: now(notBound) })),
+  },
+  {
+    title: 'A Pod that is held in service is told on the instance, whose own verdict stays true',
+    belief: stale,
+    observed: { status: status(expired, { ...STALE, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, synced: { status: 'False', reason: 'StormHold', message: 'A storm.' } } },
+    plan: correction(
+      status(expired, {
+        ...STALE,
+        podRef: WEB,
+        podSynced: now(condition({ status: 'False', reason: 'StormHold', message: 'A storm.' })),
+      }),
+    ),
+  },
+  {
+    title: "A silence that the Pod's state explains carries the reason and the sentence; Fresh keeps its own",
+    belief: stale,
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, evidence: OOM_KILLED } },
+    plan: transition(
+      status(now(expired), {
+        ...STALE,
+        ...ON_WEB,
+        healthy: now({ ...expired, reason: OOM_KILLED.reason, message: `${expired.message} ${OOM_KILLED.text}` }),
+        healthySummary: 'False',
+      }),
+    ),
+  },
+  {
+    title: 'I15: evidence that changes while the instance stays silent causes no write',
+    belief: stale,
+    observed: {
+      status: status(expired, {
+        ...STALE,
+        ...ON_WEB,
+        healthy: { ...expired, reason: OOM_KILLED.reason, message: `${expired.message} ${OOM_KILLED.text}` },
+      }),
+    },
+    parts: { pod: { ...BOUND, evidence: { reason: 'ContainerWaiting', text: 'It waits.' } } },
+    plan: NOTHING,
+  },
+  {
+    title: 'I15: evidence that is gone while the instance stays silent causes no write',
+    belief: stale,
+    observed: {
+      status: status(expired, {
+        ...STALE,
+        ...ON_WEB,
+        healthy: { ...expired, reason: OOM_KILLED.reason, message: `${expired.message} ${OOM_KILLED.text}` },
+      }),
+    },
+    parts: { pod: BOUND },
+    plan: NOTHING,
+  },
+  {
+    title: 'A new silence is explained anew',
+    belief: stale,
+    observed: {
+      status: status(
+        { ...expired, message: 'An older silence.' },
+        {
+          lastHeartbeatWallMs: WALL - HOUR,
+          expiredWallMs: WALL - HOUR + TTL,
+          ...ON_WEB,
+          healthy: { ...expired, reason: OOM_KILLED.reason, message: `An older silence. ${OOM_KILLED.text}` },
+        },
+      ),
+    },
+    parts: { pod: { ...BOUND, evidence: { reason: 'NodeNotReady', text: 'Its node node-1 is not ready.' } } },
+    plan: correction(
+      status(expired, {
+        ...STALE,
+        ...ON_WEB,
+        healthy: {
+          ...expired,
+          reason: 'NodeNotReady',
+          message: `${expired.message} Its node node-1 is not ready.`,
+        },
+      }),
+    ),
+  },
+  {
+    title: 'Evidence without a silence is no news',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, evidence: OOM_KILLED } },
+    plan: NOTHING,
+  },
+  {
+    title: 'An instance that was replaced by another in its Pod no longer counts: Healthy is Unknown, Fresh stays true',
+    belief: stale,
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: SUPERSEDED },
+    plan: transition(
+      status(now(expired), {
+        ...STALE,
+        podRef: WEB,
+        podSynced: now(podSuperseded),
+        healthy: now(superseded),
+        healthySummary: 'Unknown',
+      }),
+    ),
+  },
+  {
+    title: 'An instance that was called unhealthy before its successor was heard is taken back',
+    belief: stale,
+    observed: { status: status(expired, { ...STALE, ...ON_WEB }) },
+    parts: { pod: SUPERSEDED },
+    plan: transition(
+      status(expired, {
+        ...STALE,
+        podRef: WEB,
+        podSynced: now(podSuperseded),
+        healthy: now(superseded),
+        healthySummary: 'Unknown',
+      }),
+    ),
+  },
+  {
+    title: 'I25: an instance that was replaced and that a person took out of service is out of service',
+    belief: stale,
+    observed: { outOfService: true, status: status(expired, { ...STALE, ...ON_WEB }) },
+    parts: { pod: { ...SUPERSEDED, synced: BOUND.synced } },
+    plan: correction(status(expired, { ...STALE, ...ON_WEB, healthy: overridden, healthySummary: 'False' })),
+  },
+  {
+    title: 'An instance that reported itself down is unhealthy though it beats',
+    belief: belief(NOW),
+    observed: { reported: DOWN, status: status(received, HEARD) },
+    plan: transition(status(received, { ...HEARD, healthy: now(reportedDown), healthySummary: 'False' })),
+  },
+  {
+    title: 'A report that the Pod of the instance did not make does not count',
+    belief: belief(NOW),
+    observed: { reported: DOWN, status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, isReportForeign: true } },
+    plan: NOTHING,
+  },
+  {
+    title: 'A report that turns out not to be made by the Pod of the instance is taken back',
+    belief: belief(NOW),
+    observed: {
+      reported: DOWN,
+      status: status(received, { ...HEARD, ...ON_WEB, healthy: reportedDown, healthySummary: 'False' }),
+    },
+    parts: { pod: { ...BOUND, isReportForeign: true } },
+    plan: transition(status(received, { ...HEARD, ...ON_WEB, healthy: now(received) })),
+  },
+  {
+    title: 'A report survives our restart: the instance stays down to the letter until it says otherwise',
+    belief: unheard,
+    observed: {
+      reported: DOWN,
+      status: status(received, { ...HEARD, healthy: reportedDown, healthySummary: 'False' }),
+    },
+    plan: NOTHING,
+  },
+  {
+    title: 'A heartbeat does not take a report back',
+    belief: belief(NOW),
+    observed: {
+      reported: DOWN,
+      status: status(received, { ...HEARD, healthy: reportedDown, healthySummary: 'False' }),
+    },
+    plan: NOTHING,
+  },
+  {
+    title: 'A report UP makes it healthy again',
+    belief: belief(NOW),
+    observed: {
+      reported: { value: 'UP', wallMs: WALL, podUid: WEB.uid },
+      status: status(received, { ...HEARD, healthy: reportedDown, healthySummary: 'False' }),
+    },
+    plan: transition(status(received, { ...HEARD, healthy: now(received) })),
+  },
+  {
+    title: 'An instance that reported itself down and then falls silent is silent: that is newer',
+    belief: stale,
+    observed: {
+      reported: DOWN,
+      status: status(received, { ...HEARD, healthy: reportedDown, healthySummary: 'False' }),
+    },
+    plan: correction(status(now(expired), { ...STALE, healthy: expired })),
+  },
+  {
+    title: 'I25: a person beats what the application says of itself',
+    belief: belief(NOW),
+    observed: {
+      outOfService: true,
+      reported: { value: 'UP', wallMs: WALL, podUid: WEB.uid },
+      status: status(received, { ...HEARD, healthy: overridden, healthySummary: 'False' }),
+    },
+    plan: NOTHING,
+  },
+  {
+    title: 'An identity conflict is told, and changes no verdict',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, hasConflict: true } },
+    plan: correction(status(received, { ...HEARD, ...ON_WEB, identityConflict: now(foreign) })),
+  },
+  {
+    title: 'An identity conflict that is over is told, too',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB, identityConflict: foreign }) },
+    parts: { pod: BOUND },
+    plan: correction(status(received, { ...HEARD, ...ON_WEB, identityConflict: now(onlyBoundPod) })),
+  },
+  {
+    title: 'An identity conflict ends when the instance is bound no longer',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, identityConflict: foreign }) },
+    plan: correction(status(received, { ...HEARD, identityConflict: now(onlyBoundPod) })),
+  },
+  {
+    title: 'Of an identity conflict that never was nothing is said',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: { ...BOUND, hasConflict: false } },
+    plan: NOTHING,
+  },
+  {
+    title: "A policy's time to live is in force, and says that it is the policy's",
+    belief: belief(NOW, { ttlMs: 10 * SECOND, deadlineMs: NOW + 9 * SECOND }),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: BOUND, timing: { ...WISHED, source: 'Policy' } },
+    plan: correction(
+      status(
+        { ...received, message: 'Heartbeats arrive within the time to live of 10 s (5 s × 2).' },
+        { ...HEARD, ...ON_WEB, effective: { ...WISHED, source: 'Policy' } },
+      ),
+    ),
+  },
+  {
+    title: 'A policy that says what the default said is told by its name alone',
+    belief: belief(NOW),
+    observed: { status: status(received, { ...HEARD, ...ON_WEB }) },
+    parts: { pod: BOUND, timing: { ...DEFAULT, source: 'Policy' } },
+    plan: correction(status(received, { ...HEARD, ...ON_WEB, effective: { ...DEFAULT, source: 'Policy' } })),
+  },
+];
+
 function generation(number: number, status: InstanceStatus): InstanceStatus {
   const seen = (condition: Condition | undefined): Condition | undefined =>
     condition === undefined ? undefined : { ...condition, observedGeneration: number };
@@ -323,12 +662,15 @@ function generation(number: number, status: InstanceStatus): InstanceStatus {
   };
 }
 
-describe('The plan for one instance', () => {
-  test.each(ROWS)('$title', (row) => {
+describe.each([
+  { what: 'by itself', rows: ROWS },
+  { what: 'with its Pod and its reports', rows: POD_ROWS },
+])('The plan for one instance $what', ({ rows }) => {
+  test.each(rows)('$title', (row) => {
     expect(plan(row.belief, observed('a', row.observed), row.parts)).toEqual(row.plan);
   });
 
-  test.each(ROWS)('once carried out leaves nothing to do: $title', (row) => {
+  test.each(rows)('once carried out leaves nothing to do: $title', (row) => {
     const status = row.plan.kind === 'writeStatus' ? row.plan.status : row.observed.status;
     const after = observed('a', { ...row.observed, managed: false, status });
     expect(
@@ -406,6 +748,50 @@ describe('An object of ours whose instance stays silent', () => {
     },
   );
 
+  it.each([
+    {
+      title: 'and is bound ends with its Pod, however long that takes',
+      object: staleFor(100 * HOUR, {}),
+      pod: BOUND,
+      plan: NOTHING,
+    },
+    {
+      title: 'and whose Pod is only a hint is removed by its age',
+      object: staleFor(HOUR),
+      pod: { ...BOUND, isBound: false },
+      plan: REMOVE,
+    },
+  ])('$title', ({ object, pod, plan: expected }) => {
+    const status = object.status === undefined ? undefined : { ...object.status, ...ON_WEB };
+    expect(plan(staleBeforeOurTime, { ...object, status }, { pod })).toEqual(expected);
+  });
+
+  describe('and was replaced by another in its Pod', () => {
+    const replaced = (sinceMs: number, parts: Partial<ObservedInstance> = {}): ObservedInstance => {
+      const object = staleFor(sinceMs, parts);
+      if (object.status === undefined) return object;
+      const shown = { healthy: superseded, healthySummary: 'Unknown', podRef: WEB, podSynced: podSuperseded } as const;
+      return { ...object, status: { ...object.status, ...shown } };
+    };
+
+    it.each([
+      { title: 'is kept for one time to live after its deadline', object: replaced(TTL - 1), plan: wait(1) },
+      { title: 'is removed then, long before its retention is over', object: replaced(TTL), plan: REMOVE },
+      { title: 'is kept if a person made it', object: replaced(TTL, { managed: false }), plan: NOTHING },
+      {
+        title: 'is kept for a time to live after our start',
+        object: replaced(TTL),
+        parts: { judgingSinceMs: NOW - 1 },
+        plan: wait(TTL - 1),
+      },
+    ] as { title: string; object: ObservedInstance; plan: HealthPlan; parts?: Partial<PlanInput> }[])(
+      '$title',
+      (row) => {
+        expect(plan(staleBeforeOurTime, row.object, { pod: SUPERSEDED, ...row.parts })).toEqual(row.plan);
+      },
+    );
+  });
+
   it('is kept for ever while it is paused', () => {
     const object = staleFor(HOUR, { paused: true });
     expect(plan({ ...stale, isPaused: true }, object).kind).toBe('writeStatus');
@@ -423,17 +809,29 @@ describe('An object whose identity an older one has', () => {
     reason: 'DuplicateIdentity',
     message: 'shop/older has the same identity and is older; it is the one that counts.',
   });
-  const told = status(duplicate);
+  const told = status(duplicate, { podSynced: duplicate });
 
   it('says so, and names the one that counts', () => {
     expect(planDuplicate(observed('a'), winner, TIMING, WALL)).toEqual(
-      correction(status(now(duplicate), { podSynced: now(notBound) })),
+      correction(status(now(duplicate), { podSynced: now(duplicate) })),
     );
   });
 
   it('says nothing any more of heartbeats and deadlines', () => {
     const before = observed('a', { status: status(expired, STALE) });
-    expect(planDuplicate(before, winner, TIMING, WALL)).toEqual(correction(status(now(duplicate))));
+    expect(planDuplicate(before, winner, TIMING, WALL)).toEqual(
+      correction(status(now(duplicate), { podSynced: now(duplicate) })),
+    );
+  });
+
+  it('belongs to no Pod any more, and what it was reported to be is not its own', () => {
+    const before = observed('a', {
+      reported: { value: 'DOWN', wallMs: WALL, podUid: WEB.uid },
+      status: status(reportedDown, { fresh: received, ...ON_WEB }),
+    });
+    expect(planDuplicate(before, winner, TIMING, WALL)).toEqual(
+      correction(status(now(duplicate), { podSynced: now(duplicate) })),
+    );
   });
 
   it('is left alone once it says so', () => {
@@ -443,7 +841,7 @@ describe('An object whose identity an older one has', () => {
   it('is out of service if a person said so', () => {
     const before = observed('a', { outOfService: true, status: told });
     expect(planDuplicate(before, winner, TIMING, WALL)).toEqual(
-      correction(status(duplicate, { healthy: now(overridden), healthySummary: 'False' })),
+      correction(status(duplicate, { podSynced: duplicate, healthy: now(overridden), healthySummary: 'False' })),
     );
   });
 
@@ -459,11 +857,29 @@ describe('An object whose identity an older one has', () => {
 
 describe('The timing in force', () => {
   it("is a person's wish, else the default", () => {
-    expect(effectiveTiming(undefined, TIMING)).toEqual(DEFAULT);
-    expect(effectiveTiming(WISH, TIMING)).toEqual(WISHED);
+    expect(effectiveTiming(undefined, undefined, TIMING)).toEqual(DEFAULT);
+    expect(effectiveTiming(WISH, undefined, TIMING)).toEqual(WISHED);
+  });
+
+  it.each([
+    { what: 'the policy beats the default', wish: undefined, policy: WISH, timing: { ...WISHED, source: 'Policy' } },
+    { what: 'a person beats the policy', wish: WISH, policy: TIMING, timing: WISHED },
+    {
+      what: 'a policy that says what the default says still counts',
+      wish: undefined,
+      policy: TIMING,
+      timing: { ...DEFAULT, source: 'Policy' },
+    },
+  ] as const)('is found in the order of who may say so: $what', ({ wish, policy, timing }) => {
+    expect(effectiveTiming(wish, policy, TIMING)).toEqual(timing);
+  });
+
+  it('takes nothing from a policy but interval and times', () => {
+    const policy = { intervalSeconds: 5, times: 1, somethingElse: 7 };
+    expect(effectiveTiming(undefined, policy, TIMING)).toEqual({ ...WISHED, source: 'Policy' });
   });
 
   it('is the wish even if that asks for the same numbers', () => {
-    expect(effectiveTiming(TIMING, TIMING)).toEqual({ ...DEFAULT, source: 'Spec' });
+    expect(effectiveTiming(TIMING, undefined, TIMING)).toEqual({ ...DEFAULT, source: 'Spec' });
   });
 });

@@ -19,6 +19,10 @@ const targets: readonly Target[] = [
     content: () => typesOfCustomResource('deploy/crds/heartbeat-operator.io_heartbeatinstances.yaml'),
   },
   {
+    path: 'src/kubernetes/generated/heartbeat-policy.ts',
+    content: () => typesOfCustomResource('deploy/crds/heartbeat-operator.io_heartbeatpolicies.yaml'),
+  },
+  {
     path: 'docs/settings.md',
     content: () => Promise.resolve(settingsPage()),
   },

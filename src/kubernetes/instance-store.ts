@@ -1,9 +1,10 @@
 import type { InstanceDraft, InstanceStore, WriteOutcome } from '../controller/ports.ts';
-import type { InstanceStatus, ObservedInstance } from '../health/observed-instance.ts';
+import type { InstanceStatus, ObservedInstance, PodOwner, StatusReport } from '../health/observed-instance.ts';
 import type { ApiClient, ApiRequest } from './api-client.ts';
 import type { ApiFailure } from './api-error.ts';
-import { decodeInstance, encodeDraft, encodeStatus } from './instance-resource.ts';
+import { decodeInstance, encodeDraft, encodeOwners, encodeReport, encodeStatus } from './instance-resource.ts';
 import { instancePath, instanceStatusPath, instancesPath } from './instance-resource.ts';
+import { unreadableAnswer, writeFailure } from './write-outcome.ts';
 
 /** HeartbeatInstances as custom resources in the Kubernetes API. */
 export class KubernetesInstanceStore implements InstanceStore {
@@ -14,24 +15,39 @@ export class KubernetesInstanceStore implements InstanceStore {
   }
 
   create(draft: InstanceDraft): Promise<WriteOutcome> {
-    const { namespace, name, identity } = draft;
+    const { namespace, name } = draft;
     return this.#write({
       action: `creating HeartbeatInstance ${namespace}/${name}`,
       method: 'POST',
       path: instancesPath(namespace),
-      body: encodeDraft(name, namespace, identity),
+      body: encodeDraft(draft),
     });
   }
 
   writeStatus(target: ObservedInstance, status: InstanceStatus): Promise<WriteOutcome> {
-    const { namespace, name, resourceVersion } = target;
-    return this.#write({
+    const { namespace, name } = target;
+    return this.#patch(target, {
       action: `writing the status of HeartbeatInstance ${namespace}/${name}`,
-      method: 'PATCH',
       path: instanceStatusPath(namespace, name),
-      contentType: 'application/merge-patch+json',
-      // The resourceVersion in the patch makes the server refuse it if the object has changed since.
-      body: { metadata: { resourceVersion }, status: encodeStatus(status) },
+      status: encodeStatus(status),
+    });
+  }
+
+  own(target: ObservedInstance, owner: PodOwner): Promise<WriteOutcome> {
+    const { namespace, name } = target;
+    return this.#patch(target, {
+      action: `making the Pod ${owner.name} the owner of HeartbeatInstance ${namespace}/${name}`,
+      path: instancePath(namespace, name),
+      metadata: { ownerReferences: encodeOwners(owner) },
+    });
+  }
+
+  report(target: ObservedInstance, report: StatusReport): Promise<WriteOutcome> {
+    const { namespace, name } = target;
+    return this.#patch(target, {
+      action: `storing the reported status of HeartbeatInstance ${namespace}/${name}`,
+      path: instanceStatusPath(namespace, name),
+      status: encodeReport(report),
     });
   }
 
@@ -46,36 +62,33 @@ export class KubernetesInstanceStore implements InstanceStore {
     return result.kind === 'ok' ? { kind: 'removed' } : outcomeOf(result);
   }
 
+  #patch(target: ObservedInstance, patch: InstancePatch): Promise<WriteOutcome> {
+    const { action, path, metadata, status } = patch;
+    // The resourceVersion in the patch makes the server refuse it if the object has changed since.
+    const body = { metadata: { ...metadata, resourceVersion: target.resourceVersion }, ...(status && { status }) };
+    return this.#write({ action, method: 'PATCH', path, contentType: 'application/merge-patch+json', body });
+  }
+
   async #write(request: ApiRequest & { readonly action: string }): Promise<WriteOutcome> {
     const result = await this.#client.request(request);
     if (result.kind !== 'ok') return outcomeOf(result);
     try {
       return { kind: 'written', instance: decodeInstance(result.body) };
     } catch (error) {
-      // A success that does not show the object is no proof of anything: something else than the API server answered.
-      return { kind: 'unreachable', message: `${request.action}: ${String(error)}` };
+      return unreadableAnswer(request.action, error);
     }
   }
 }
 
+/** What a merge patch changes of an instance. */
+interface InstancePatch {
+  readonly action: string;
+  readonly path: string;
+  readonly metadata?: object;
+  readonly status?: object;
+}
+
 function outcomeOf(failure: ApiFailure): WriteOutcome {
-  const { message } = failure;
-  switch (failure.kind) {
-    case 'conflict':
-    case 'exists':
-    case 'absent':
-      return { kind: failure.kind };
-    case 'throttled':
-      return { kind: 'throttled', retryAfterMs: failure.retryAfterMs, message };
-    case 'unreachable':
-    case 'ahead':
-      return { kind: 'unreachable', message };
-    case 'forbidden':
-      return { kind: 'refused', reason: 'Forbidden', message };
-    case 'invalid':
-      return { kind: 'refused', reason: 'Invalid', message };
-    case 'unauthorized':
-    case 'gone':
-      return { kind: 'refused', reason: 'Other', message };
-  }
+  const { kind } = failure;
+  return kind === 'conflict' || kind === 'exists' || kind === 'absent' ? { kind } : writeFailure(failure);
 }

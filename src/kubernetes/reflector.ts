@@ -36,6 +36,7 @@ export class Reflector<T> {
   #incoming: IncomingList<T> | undefined;
   #isSynced = false;
   #lastHeardAtMs: number | undefined;
+  #behindSinceMs: number | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: ReflectorOptions<T>) {
@@ -45,6 +46,7 @@ export class Reflector<T> {
     this.#delay = new ReconnectDelay(this.#limits, this.#random);
     this.#feed = new ListenerFeed(options);
     this.#state = this.#limits.streaming ? { kind: 'streaming' } : { kind: 'paging' };
+    this.#behindSinceMs = options.clock.nowMs();
     // Nobody may be waiting when `stop` ends the wait.
     this.#firstList.promise.catch(() => undefined);
   }
@@ -75,6 +77,14 @@ export class Reflector<T> {
     return this.#lastHeardAtMs;
   }
 
+  /**
+   * The monotonic moment since which the listener may have missed changes; undefined while a watch is open that goes on
+   * from what it knows.
+   */
+  get behindSinceMs(): number | undefined {
+    return this.#behindSinceMs;
+  }
+
   /** Up to where the listener knows everything; absent while a list is read. */
   get resourceVersion(): string | undefined {
     return this.#state.kind === 'following' ? this.#state.resourceVersion : undefined;
@@ -84,6 +94,7 @@ export class Reflector<T> {
     const { observer } = this.#options;
     while (!this.#stop.signal.aborted) {
       const end = this.#state.kind === 'paging' ? await this.#readList() : await this.#watch();
+      this.#behindSinceMs ??= this.#options.clock.nowMs();
       if (this.#stop.signal.aborted) return;
 
       const held = this.#state;
@@ -109,6 +120,7 @@ export class Reflector<T> {
     if (opened.kind !== 'ok') return opened;
 
     this.#incoming = this.#state.kind === 'following' ? undefined : new IncomingList(this.#feed);
+    if (this.#state.kind === 'following') this.#behindSinceMs = undefined;
     let wasEmpty = true;
     try {
       const onSilence = (): void => cut.abort();
@@ -153,6 +165,7 @@ export class Reflector<T> {
       const { items } = this.#incoming;
       this.#incoming = undefined;
       await this.#replace(items, event.resourceVersion);
+      this.#behindSinceMs = undefined;
     }
     return undefined;
   }

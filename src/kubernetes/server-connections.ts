@@ -2,10 +2,10 @@ import { type Dispatcher, Pool, ProxyAgent } from 'undici';
 import type { ConnectionFacts } from './connection-facts.ts';
 
 /**
- * Calls that must not wait for each other have connections of their own: watches hold theirs for minutes,
- * and a burst of writes must not delay the renewal of the Lease.
+ * Calls that must not wait for each other have connections of their own: watches hold theirs for minutes, anybody can
+ * cause reviews of tokens, and a burst of writes must not delay the renewal of the Lease.
  */
-export type Lane = 'watch' | 'write' | 'lease';
+export type Lane = 'watch' | 'write' | 'review' | 'lease';
 
 export type Answer = Dispatcher.ResponseData;
 
@@ -15,6 +15,9 @@ export const DEFAULT_WRITE_CONNECTIONS = 16;
 
 /** One for each watched kind, and some for lists beside them. */
 const WATCH_CONNECTIONS = 16;
+
+/** As many as are under way at once: `token-cache.ts` asks for no more. */
+const REVIEW_CONNECTIONS = 8;
 
 /** A renewal, and a release that does not wait for one that hangs. */
 const LEASE_CONNECTIONS = 2;
@@ -46,6 +49,7 @@ export class ServerConnections {
     this.#lanes = {
       watch: openLane(facts, url.origin, { connections: WATCH_CONNECTIONS }),
       write: openLane(facts, url.origin, { connections: writeConnections, maxResponseSize: RESPONSE_BYTES_MAX }),
+      review: openLane(facts, url.origin, { connections: REVIEW_CONNECTIONS, maxResponseSize: RESPONSE_BYTES_MAX }),
       lease: openLane(facts, url.origin, { connections: LEASE_CONNECTIONS, maxResponseSize: RESPONSE_BYTES_MAX }),
     };
   }

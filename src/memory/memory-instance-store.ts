@@ -1,5 +1,5 @@
 import type { InstanceDraft, InstanceStore, ResourceListener, WriteOutcome } from '../controller/ports.ts';
-import type { InstanceStatus, ObservedInstance } from '../health/observed-instance.ts';
+import type { InstanceStatus, ObservedInstance, PodOwner, StatusReport } from '../health/observed-instance.ts';
 import { keyOf, type InstanceIdentity } from '../liveness/instance-key.ts';
 
 /** The part of a spec that a person may write. */
@@ -32,11 +32,20 @@ export class MemoryInstanceStore implements InstanceStore {
   }
 
   create(draft: InstanceDraft): Promise<WriteOutcome> {
-    return Promise.resolve(this.#create(draft.namespace, draft.name, draft.identity, true, {}));
+    const { namespace, name, identity, owner } = draft;
+    return Promise.resolve(this.#create(namespace, name, identity, { managed: true, ownerUid: owner?.uid }));
   }
 
   writeStatus(target: ObservedInstance, status: InstanceStatus): Promise<WriteOutcome> {
     return Promise.resolve(this.#update(target, (stored) => ({ ...stored, status })));
+  }
+
+  own(target: ObservedInstance, owner: PodOwner): Promise<WriteOutcome> {
+    return Promise.resolve(this.#update(target, (stored) => ({ ...stored, ownerUid: owner.uid })));
+  }
+
+  report(target: ObservedInstance, reported: StatusReport): Promise<WriteOutcome> {
+    return Promise.resolve(this.#update(target, (stored) => ({ ...stored, reported })));
   }
 
   remove(target: ObservedInstance): Promise<WriteOutcome> {
@@ -57,7 +66,7 @@ export class MemoryInstanceStore implements InstanceStore {
 
   /** As a person with kubectl: creates an object that is not ours. */
   createByPerson(namespace: string, name: string, identity: InstanceIdentity, edit: PersonsEdit = {}): WriteOutcome {
-    return this.#create(namespace, name, identity, false, edit);
+    return this.#create(namespace, name, identity, edit);
   }
 
   /** As a person with kubectl: changes the spec. */
@@ -79,23 +88,26 @@ export class MemoryInstanceStore implements InstanceStore {
     namespace: string,
     name: string,
     identity: InstanceIdentity,
-    managed: boolean,
-    edit: PersonsEdit,
+    parts: Partial<Pick<ObservedInstance, keyof PersonsEdit | 'managed' | 'ownerUid'>>,
   ): WriteOutcome {
     if (this.get(namespace, name) !== undefined) return { kind: 'exists' };
+    const version = this.#nextVersion();
     const instance: ObservedInstance = {
       key: keyOf(identity),
+      uid: uidOf(version),
       namespace,
       name,
-      resourceVersion: this.#nextVersion(),
+      resourceVersion: version,
       generation: 1,
       createdSeconds: Math.floor(this.#wallMs() / 1000),
-      managed,
+      managed: false,
       heartbeat: undefined,
       outOfService: false,
       paused: false,
+      ownerUid: undefined,
+      reported: undefined,
       status: undefined,
-      ...edit,
+      ...parts,
     };
     return this.#keep(instance);
   }
@@ -124,4 +136,9 @@ export class MemoryInstanceStore implements InstanceStore {
 
 function nameKey(namespace: string, name: string): string {
   return `${namespace}/${name}`;
+}
+
+/** In the form of the API server's; no two versions are alike, so no two objects are. */
+function uidOf(version: string): string {
+  return `00000000-0000-4000-8000-${version.padStart(12, '0')}`;
 }

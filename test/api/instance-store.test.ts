@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
+import type { InstanceDraft } from '../../src/controller/ports.ts';
 import { decodeInstance, instancePath, instancesPath } from '../../src/kubernetes/instance-resource.ts';
 import { KubernetesInstanceStore } from '../../src/kubernetes/instance-store.ts';
 import { Reflector } from '../../src/kubernetes/reflector.ts';
@@ -14,9 +15,19 @@ import {
   makeNamespace,
 } from '../kubernetes/support/instances-on-server.ts';
 import { RecordingObserver } from '../kubernetes/support/recording-observer.ts';
+import { freshStatus } from '../support/builders.ts';
 import { describeInstanceStoreContract } from '../support/instance-store-contract.ts';
 
 const server = sharedControlPlane();
+
+const POD_REF = { namespace: 'team', name: 'cart-1', uid: 'uid-of-cart-1', matchedBy: 'PodIP' };
+
+const draft = (namespace: string): InstanceDraft => ({
+  namespace,
+  name: 'a',
+  identity: identityFor('a'),
+  owner: undefined,
+});
 
 beforeAll(() => installCustomResource(server));
 
@@ -53,8 +64,38 @@ describe('the store in the Kubernetes API', () => {
   it('says absent when the namespace does not exist', async () => {
     const client = await connect(server.connection.kubeconfig);
     const store = new KubernetesInstanceStore(client);
-    const outcome = await store.create({ namespace: 'no-such-namespace', name: 'a', identity: identityFor('a') });
+    const outcome = await store.create(draft('no-such-namespace'));
     expect(outcome).toEqual({ kind: 'absent' });
+    await client.close();
+  });
+
+  it('makes the Pod an owner that neither controls the object nor waits for its end', async () => {
+    const namespace = await makeNamespace(server);
+    const client = await connect(server.connection.kubeconfig);
+    const store = new KubernetesInstanceStore(client);
+    const created = await store.create({ ...draft(namespace), owner: { name: 'former', uid: 'uid-of-former' } });
+    if (created.kind !== 'written') throw new Error(JSON.stringify(created));
+    await store.own(created.instance, { name: 'cart-1', uid: 'uid-of-cart-1' });
+    const { body } = await server.request<{ metadata: object }>('GET', instancePath(namespace, 'a'));
+    expect(body.metadata).toMatchObject({
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'uid-of-cart-1' }],
+      generation: 1,
+    });
+    await client.close();
+  });
+
+  it('writes no condition IdentityConflict for an instance that never had one', async () => {
+    const namespace = await makeNamespace(server);
+    const client = await connect(server.connection.kubeconfig);
+    const store = new KubernetesInstanceStore(client);
+    const created = await store.create(draft(namespace));
+    if (created.kind !== 'written') throw new Error(JSON.stringify(created));
+    await store.writeStatus(created.instance, freshStatus());
+    const { body } = await server.request<{ status: { conditions: { type: string }[] } }>(
+      'GET',
+      instancePath(namespace, 'a'),
+    );
+    expect(body.status.conditions.map(({ type }) => type)).toEqual(['Fresh', 'Healthy', 'PodSynced']);
     await client.close();
   });
 
@@ -62,7 +103,7 @@ describe('the store in the Kubernetes API', () => {
     const namespace = await makeNamespace(server);
     const client = await connect(await server.createServiceAccountKubeconfig(namespace, 'nobody'));
     const store = new KubernetesInstanceStore(client);
-    const outcome = await store.create({ namespace, name: 'a', identity: identityFor('a') });
+    const outcome = await store.create(draft(namespace));
     expect(outcome).toMatchObject({ kind: 'refused', reason: 'Forbidden' });
     expect('message' in outcome && outcome.message).toContain(`creating HeartbeatInstance ${namespace}/a: 403`);
     expect('message' in outcome && outcome.message).toContain('cannot create resource "heartbeatinstances"');
@@ -73,7 +114,7 @@ describe('the store in the Kubernetes API', () => {
     const namespace = await makeNamespace(server);
     const client = await connect(server.connection.kubeconfig);
     const store = new KubernetesInstanceStore(client);
-    const outcome = await store.create({ namespace, name: 'a', identity: identityFor('no spaces') });
+    const outcome = await store.create({ ...draft(namespace), identity: identityFor('no spaces') });
     expect(outcome).toMatchObject({ kind: 'refused', reason: 'Invalid' });
     await client.close();
   });
@@ -81,7 +122,7 @@ describe('the store in the Kubernetes API', () => {
   it('says unreachable when nobody listens, with the code of the cause', async () => {
     const client = await connect(await server.kubeconfigFor({ token: 'any', port: 1 }));
     const store = new KubernetesInstanceStore(client);
-    const outcome = await store.create({ namespace: 'default', name: 'a', identity: identityFor('a') });
+    const outcome = await store.create(draft('default'));
     expect(outcome.kind).toBe('unreachable');
     expect('message' in outcome && outcome.message).toMatch(/^creating HeartbeatInstance default\/a: .*ECONNREFUSED/);
     await client.close();
@@ -120,6 +161,18 @@ describe('the custom resource', () => {
     expect(status).toBe(422);
   });
 
+  it.each([
+    ['a Pod found by evidence that we do not know', { podRef: { ...POD_REF, matchedBy: 'Address' } }],
+    ['a Pod without its namespace', { podRef: { ...POD_REF, namespace: undefined } }],
+    ['a report that service-center does not know', { reported: { value: 'SLEEPING', time: '2026-11-25T10:00:00Z' } }],
+    ['a report without its time', { reported: { value: 'UP' } }],
+  ])('refuses %s', async (_what, status) => {
+    const namespace = await makeNamespace(server);
+    await createInstance(server, namespace, 'a');
+    const reply = await server.request('PATCH', `${instancePath(namespace, 'a')}/status`, { status });
+    expect(reply.status).toBe(422);
+  });
+
   it('accepts an identity at its limits, counted in characters and not in bytes', async () => {
     const object = {
       apiVersion: 'heartbeat-operator.io/v1alpha1',
@@ -152,7 +205,7 @@ describe('the custom resource', () => {
           },
         ],
         effective: { intervalSeconds: 30, times: 3, ttlSeconds: 120, source: 'Default' },
-        podRef: { name: 'pod-a', uid: 'u', matchedBy: 'Address' },
+        podRef: { namespace, name: 'pod-a', uid: 'u', matchedBy: 'PodIP' },
       },
     });
     const table = await server.kubectl('get', 'hbi', '-n', namespace, '--field-selector', 'status.healthy=False');

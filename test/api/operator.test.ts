@@ -5,7 +5,7 @@ import { Fleet } from '../support/fleet.ts';
 import { conditionOf, eventually, type InstanceObject, InstancesInCluster } from '../support/instances-in-cluster.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
 
-const CRD = new URL('../../deploy/crds/heartbeat-operator.io_heartbeatinstances.yaml', import.meta.url);
+const CRDS = new URL('../../deploy/crds/', import.meta.url);
 
 /** The shortest time to live there is: two seconds. */
 const FAST = { 'default-interval-seconds': '1', 'default-times': '1' };
@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => cluster.stop());
 
 async function applyCrd(): Promise<void> {
-  await cluster.kubectl('apply', '-f', CRD.pathname);
+  await cluster.kubectl('apply', '-f', CRDS.pathname);
   await cluster.kubectl('wait', '--for=condition=Established', 'crd/heartbeatinstances.heartbeat-operator.io');
 }
 
@@ -199,13 +199,15 @@ describe('when the API server has trouble', () => {
 
 describe('when something must be mended first', () => {
   test('a missing custom resource definition ends the process with one line that says what to do', async () => {
-    await cluster.kubectl('delete', '-f', CRD.pathname);
+    await cluster.kubectl('delete', '-f', CRDS.pathname);
     const { code, output } = await OperatorProcess.runToEnd({ kubeconfig: cluster.kubeconfig });
     await applyCrd();
 
     expect(code).toBe(1);
     expect(output.filter((line) => line.startsWith('heartbeat-operator: '))).toEqual([
-      'heartbeat-operator: the HeartbeatInstance resource is not installed: run `kubectl apply -k deploy`',
+      expect.stringMatching(
+        /^heartbeat-operator: the resource heartbeat(instances|policies) is not installed: run `kubectl apply -k deploy`$/,
+      ),
     ]);
   });
 
@@ -215,7 +217,9 @@ describe('when something must be mended first', () => {
 
     expect(code).toBe(1);
     expect(output.filter((line) => line.startsWith('heartbeat-operator: '))).toEqual([
-      'heartbeat-operator: the account may not list HeartbeatInstances: run `kubectl apply -k deploy`, which grants its rights',
+      expect.stringMatching(
+        /^heartbeat-operator: the account lacks rights \(list heartbeatinstances, .*\): run `kubectl apply -k deploy`$/,
+      ),
     ]);
   });
 
@@ -239,7 +243,7 @@ describe('when something must be mended first', () => {
 
     expect(code).toBe(1);
     expect(output.join('\n')).toContain(
-      'lacks rights (create heartbeatinstances, delete heartbeatinstances, patch heartbeatinstances/status)',
+      'lacks rights (create heartbeatinstances, delete heartbeatinstances, patch heartbeatinstances, patch heartbeatinstances/status, list heartbeatpolicies, ',
     );
   });
 

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { InstanceDraft } from '../../src/controller/ports.ts';
 import {
   decodeInstance,
   encodeDraft,
+  encodeOwners,
+  encodeReport,
   encodeStatus,
   instancePath,
   instancesPath,
@@ -12,6 +15,7 @@ import { instanceKey } from '../../src/liveness/instance-key.ts';
 
 const identity = { domain: 'd', projectId: 'p', serviceId: 's', instanceId: 'i' };
 const metadata = {
+  uid: 'uid-of-a',
   name: 'a',
   namespace: 'team',
   resourceVersion: '7',
@@ -20,10 +24,15 @@ const metadata = {
   managedFields: [{ manager: 'kubectl' }],
 };
 
+function owner(kind: string): object {
+  return { apiVersion: 'v1', kind, name: kind.toLowerCase(), uid: `uid-of-the-${kind}` };
+}
+
 describe('a stored HeartbeatInstance', () => {
   it('is decoded to what decisions need and no more', () => {
     expect(decodeInstance({ metadata, spec: identity })).toEqual({
       key: instanceKey('d', 'p', 's', 'i'),
+      uid: 'uid-of-a',
       namespace: 'team',
       name: 'a',
       resourceVersion: '7',
@@ -33,6 +42,8 @@ describe('a stored HeartbeatInstance', () => {
       heartbeat: undefined,
       outOfService: false,
       paused: false,
+      ownerUid: undefined,
+      reported: undefined,
       status: undefined,
     });
   });
@@ -64,10 +75,60 @@ describe('a stored HeartbeatInstance', () => {
   });
 
   it.each([
+    ['no owner', undefined, undefined],
+    ['a Pod', [{ apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'u1' }], 'u1'],
+    ['a Pod behind another owner', [owner('Secret'), owner('Pod')], 'uid-of-the-Pod'],
+    ['no Pod', [owner('ReplicaSet')], undefined],
+    ['a Pod of another group', [{ ...owner('Pod'), apiVersion: 'example.com/v1' }], undefined],
+    ['what is no list', owner('Pod'), undefined],
+  ])('is owned by %s', (_what, ownerReferences, uid) => {
+    expect(decodeInstance({ metadata: { ...metadata, ownerReferences }, spec: identity }).ownerUid).toBe(uid);
+  });
+
+  it('carries the report of the application, which is no status by itself', () => {
+    const reported = { value: 'DOWN', time: '2026-11-25T10:00:00.250Z' };
+    expect(decodeInstance({ metadata, spec: identity, status: { reported } })).toMatchObject({
+      reported: { value: 'DOWN', wallMs: Date.UTC(2026, 10, 25, 10, 0, 0, 250), podUid: undefined },
+      status: undefined,
+    });
+  });
+
+  it.each([
+    ['a report', { reported: { value: 'SLEEPING', time: '2026-11-25T10:00:00Z' } }],
+    ['evidence for its Pod', { podRef: { namespace: 'team', name: 'cart-1', uid: 'u1', matchedBy: 'Endpoint' } }],
+  ])('takes %s of a later version for none', (_what, status) => {
+    const decoded = decodeInstance({ metadata, spec: identity, status: { healthy: 'True', ...status } });
+    expect(decoded.reported).toBeUndefined();
+    expect(decoded.status).toMatchObject({ healthySummary: 'True', podRef: undefined });
+  });
+
+  it('takes the nulls that a first patch leaves for parts that are absent', () => {
+    const parts = [
+      'healthy',
+      'lastHeartbeatTime',
+      'expiredAt',
+      'effective',
+      'podRef',
+      'observedGeneration',
+      'reported',
+    ];
+    const status = Object.fromEntries(parts.map((part) => [part, null]));
+    const decoded = decodeInstance({ metadata, spec: identity, status: { conditions: [], ...status } });
+    expect(decoded.reported).toBeUndefined();
+    expect(Object.values(decoded.status ?? {})).toEqual(Array.from({ length: 10 }, () => undefined));
+  });
+
+  it.each(['Spec', 'Policy', 'Default'])('says that its timing comes from %s', (source) => {
+    const effective = { intervalSeconds: 30, times: 3, ttlSeconds: 120, source };
+    expect(decodeInstance({ metadata, spec: identity, status: { effective } }).status?.effective).toEqual(effective);
+  });
+
+  it.each([
     ['nothing', undefined],
     ['a list', []],
     ['no spec', { metadata }],
     ['no metadata', { spec: identity }],
+    ['no uid', { metadata: { ...metadata, uid: undefined }, spec: identity }],
     ['no name', { metadata: { ...metadata, name: undefined }, spec: identity }],
     ['no part of the identity', { metadata, spec: { ...identity, instanceId: undefined } }],
   ])('cannot be decoded from %s', (_name, object) => {
@@ -82,12 +143,37 @@ describe('a stored HeartbeatInstance', () => {
 });
 
 describe('what is written', () => {
+  const draft: InstanceDraft = { name: 'a', namespace: 'team', identity, owner: undefined };
+
   it('is a draft with our label and without a status', () => {
-    expect(encodeDraft('a', 'team', identity)).toEqual({
+    expect(encodeDraft(draft)).toEqual({
       apiVersion: 'heartbeat-operator.io/v1alpha1',
       kind: 'HeartbeatInstance',
       metadata: { name: 'a', namespace: 'team', labels: { 'app.kubernetes.io/managed-by': 'heartbeat-operator' } },
       spec: identity,
+    });
+  });
+
+  it('is a draft that names the Pod that owns it', () => {
+    expect(encodeDraft({ ...draft, owner: { name: 'cart-1', uid: 'u1' } })).toMatchObject({
+      metadata: { ownerReferences: [{ apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'u1' }] },
+    });
+  });
+
+  it('is an owner that neither controls the object nor waits for its end', () => {
+    expect(encodeOwners({ name: 'cart-1', uid: 'u1' })).toEqual([
+      { apiVersion: 'v1', kind: 'Pod', name: 'cart-1', uid: 'u1' },
+    ]);
+  });
+
+  it('is a report and nothing else of the status', () => {
+    const wallMs = Date.UTC(2026, 10, 25, 10, 0, 0, 250);
+    const time = '2026-11-25T10:00:00.250Z';
+    expect(encodeReport({ value: 'OUTOFSERVICE', wallMs, podUid: 'u1' })).toEqual({
+      reported: { value: 'OUTOFSERVICE', time, podUid: 'u1' },
+    });
+    expect(encodeReport({ value: 'UP', wallMs, podUid: undefined })).toEqual({
+      reported: { value: 'UP', time, podUid: null },
     });
   });
 
@@ -103,10 +189,12 @@ describe('what is written', () => {
       fresh: condition,
       healthy: undefined,
       podSynced: undefined,
+      identityConflict: undefined,
       healthySummary: undefined,
       lastHeartbeatWallMs: Date.UTC(2026, 10, 25, 10, 0, 1, 5),
       expiredWallMs: undefined,
       effective: undefined,
+      podRef: undefined,
       observedGeneration: 2,
     };
     expect(encodeStatus(status)).toEqual({
@@ -124,6 +212,7 @@ describe('what is written', () => {
       lastHeartbeatTime: '2026-11-25T10:00:01.005Z',
       expiredAt: null,
       effective: null,
+      podRef: null,
       observedGeneration: 2,
     });
   });

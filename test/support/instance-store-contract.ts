@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { InstanceStore, ResourceListener, WriteOutcome } from '../../src/controller/ports.ts';
+import type { InstanceDraft, InstanceStore, ResourceListener, WriteOutcome } from '../../src/controller/ports.ts';
 import type { Condition } from '../../src/health/condition.ts';
-import type { InstanceStatus, ObservedInstance } from '../../src/health/observed-instance.ts';
+import type { InstanceStatus, ObservedInstance, StatusReport } from '../../src/health/observed-instance.ts';
 import { type InstanceIdentity, keyOf } from '../../src/liveness/instance-key.ts';
 
 /** What people may write. */
@@ -39,7 +39,13 @@ export function describeInstanceStoreContract(
     });
     afterEach(() => underTest.stop());
 
-    const draft = (name: string) => ({ namespace, name, identity: identityFor(name) });
+    const draft = (name: string, parts: Partial<InstanceDraft> = {}): InstanceDraft => ({
+      namespace,
+      name,
+      identity: identityFor(name),
+      owner: undefined,
+      ...parts,
+    });
 
     it('a created object carries the identity, our label and no status', async () => {
       const created = written(await store.create(draft('a')));
@@ -52,8 +58,11 @@ export function describeInstanceStoreContract(
         heartbeat: undefined,
         outOfService: false,
         paused: false,
+        ownerUid: undefined,
+        reported: undefined,
         status: undefined,
       });
+      expect(created.uid).not.toBe('');
       expect(created.resourceVersion).not.toBe('');
       expect(Number.isInteger(created.createdSeconds)).toBe(true);
     });
@@ -61,7 +70,20 @@ export function describeInstanceStoreContract(
     it('a second object of the same name is refused as exists, whatever its identity', async () => {
       await store.create(draft('a'));
       expect(await store.create(draft('a'))).toEqual({ kind: 'exists' });
-      expect(await store.create({ ...draft('a'), identity: identityFor('b') })).toEqual({ kind: 'exists' });
+      expect(await store.create(draft('a', { identity: identityFor('b') }))).toEqual({ kind: 'exists' });
+    });
+
+    it('a created object is owned by the Pod of the draft', async () => {
+      const created = written(await store.create(draft('a', { owner: POD })));
+      expect(created).toMatchObject({ ownerUid: POD.uid, managed: true, generation: 1 });
+      await underTest.start(heard);
+      expect(await heard.latest('a')).toEqual(created);
+    });
+
+    it('an object that is made again under its name has another uid', async () => {
+      const former = written(await store.create(draft('a')));
+      await underTest.deleteByPerson(namespace, 'a');
+      expect(written(await store.create(draft('a'))).uid).not.toBe(former.uid);
     });
 
     it('a written status is returned as it was given, with a new resourceVersion and the same generation', async () => {
@@ -90,6 +112,89 @@ export function describeInstanceStoreContract(
       expect(empty.status).toEqual(EMPTY);
       await underTest.start(heard);
       expect((await heard.latest('a')).status).toEqual(EMPTY);
+    });
+
+    it('an empty status is a status, also as the first one', async () => {
+      const created = written(await store.create(draft('a')));
+      expect(written(await store.writeStatus(created, EMPTY)).status).toEqual(EMPTY);
+    });
+
+    it('the Pod of an instance and who else beats for it come back as they were written', async () => {
+      const created = written(await store.create(draft('a')));
+      const bound = written(await store.writeStatus(created, BOUND));
+      expect(bound.status).toEqual(BOUND);
+      const hinted: InstanceStatus = {
+        ...BOUND,
+        identityConflict: condition('False', 'HeardFromPod'),
+        podRef: { namespace: 'elsewhere', name: 'cart-1', uid: 'uid-of-cart-1', matchedBy: 'InstanceId' },
+        effective: { intervalSeconds: 10, times: 2, ttlSeconds: 30, source: 'Policy' },
+      };
+      expect(written(await store.writeStatus(bound, hinted)).status).toEqual(hinted);
+    });
+
+    it('a Pod that becomes the owner is the only one, and nothing else changes', async () => {
+      const created = written(await store.create(draft('a', { owner: POD })));
+      const fresh = written(await store.writeStatus(created, FRESH));
+      const owned = written(await store.own(fresh, { name: 'cart-2', uid: 'uid-of-cart-2' }));
+      expect(owned).toEqual({ ...fresh, ownerUid: 'uid-of-cart-2', resourceVersion: owned.resourceVersion });
+      expect(owned.resourceVersion).not.toBe(fresh.resourceVersion);
+      await underTest.start(heard);
+      expect(await heard.latest('a')).toEqual(owned);
+    });
+
+    it('an owner that is the owner already is written without a new resourceVersion', async () => {
+      const created = written(await store.create(draft('a', { owner: POD })));
+      expect(written(await store.own(created, POD))).toEqual(created);
+    });
+
+    it('a report is stored to the millisecond, and nothing else changes', async () => {
+      const created = written(await store.create(draft('a')));
+      const fresh = written(await store.writeStatus(created, FRESH));
+      const reported = written(await store.report(fresh, DOWN));
+      expect(reported).toEqual({ ...fresh, reported: DOWN, resourceVersion: reported.resourceVersion });
+      expect(reported.resourceVersion).not.toBe(fresh.resourceVersion);
+      await underTest.start(heard);
+      expect(await heard.latest('a')).toEqual(reported);
+    });
+
+    it('a report before the first status is no status', async () => {
+      const created = written(await store.create(draft('a')));
+      expect(written(await store.report(created, DOWN))).toMatchObject({ reported: DOWN, status: undefined });
+    });
+
+    it.each<StatusReport['value']>(['UP', 'DOWN', 'OUTOFSERVICE', 'STARTING', 'TESTING'])(
+      'an instance can report %s, and a later report takes the place of an earlier one',
+      async (value) => {
+        const created = written(await store.create(draft('a')));
+        const first = written(await store.report(created, DOWN));
+        const report = { value, wallMs: DOWN.wallMs + 1, podUid: undefined };
+        expect(written(await store.report(first, report)).reported).toEqual(report);
+      },
+    );
+
+    it('I23: a report survives the statuses that are written after it', async () => {
+      const created = written(await store.create(draft('a')));
+      const reported = written(await store.report(created, DOWN));
+      const stale = written(await store.writeStatus(reported, STALE));
+      expect(stale).toMatchObject({ reported: DOWN, status: STALE });
+      const empty = written(await store.writeStatus(stale, EMPTY));
+      expect(empty).toMatchObject({ reported: DOWN, status: EMPTY });
+    });
+
+    it.each([
+      ['an owner', (target: ObservedInstance) => store.own(target, POD)],
+      ['a report', (target: ObservedInstance) => store.report(target, DOWN)],
+    ])('%s for an object that changed or went is not written', async (_what, write) => {
+      const created = written(await store.create(draft('a')));
+      const current = written(await store.writeStatus(created, FRESH));
+      expect(await write(created)).toEqual({ kind: 'conflict' });
+      await underTest.start(heard);
+      expect(await heard.latest('a')).toEqual(current);
+
+      await underTest.deleteByPerson(namespace, 'a');
+      expect(await write(current)).toEqual({ kind: 'absent' });
+      await store.create(draft('a'));
+      expect(await write(current)).toEqual({ kind: 'conflict' });
     });
 
     it('transition times come back to the second and heartbeat times to the millisecond', async () => {
@@ -261,21 +366,35 @@ const FRESH: InstanceStatus = {
   fresh: condition('True', 'HeartbeatReceived'),
   healthy: condition('True', 'HeartbeatReceived'),
   podSynced: condition('True', 'PodConditionCurrent'),
+  identityConflict: undefined,
   healthySummary: 'True',
   lastHeartbeatWallMs: 1_763_000_123_456,
   expiredWallMs: undefined,
   effective: { intervalSeconds: 30, times: 3, ttlSeconds: 120, source: 'Default' },
+  podRef: undefined,
   observedGeneration: 1,
 };
+
+const POD = { name: 'cart-1', uid: 'uid-of-cart-1' };
+
+const BOUND: InstanceStatus = {
+  ...FRESH,
+  identityConflict: condition('True', 'ForeignHeartbeats'),
+  podRef: { namespace: 'team', ...POD, matchedBy: 'Token' },
+};
+
+const DOWN: StatusReport = { value: 'DOWN', wallMs: 1_763_000_222_333, podUid: 'uid-of-the-pod' };
 
 const STALE: InstanceStatus = {
   fresh: condition('False', 'HeartbeatExpired'),
   healthy: condition('False', 'HeartbeatExpired'),
   podSynced: undefined,
+  identityConflict: undefined,
   healthySummary: 'False',
   lastHeartbeatWallMs: 1_763_000_123_456,
   expiredWallMs: 1_763_000_243_457,
   effective: { intervalSeconds: 5, times: 0, ttlSeconds: 5, source: 'Spec' },
+  podRef: undefined,
   observedGeneration: 1,
 };
 
@@ -283,9 +402,11 @@ const EMPTY: InstanceStatus = {
   fresh: undefined,
   healthy: undefined,
   podSynced: undefined,
+  identityConflict: undefined,
   healthySummary: undefined,
   lastHeartbeatWallMs: undefined,
   expiredWallMs: undefined,
   effective: undefined,
+  podRef: undefined,
   observedGeneration: undefined,
 };

@@ -5,8 +5,15 @@ interface Asked {
   request<Body>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<ApiReply<Body>>;
 }
 
+/** A part of the status that is not so is absent, or null since the patch that made the status. */
 export interface InstanceObject {
-  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion: string };
+  readonly metadata: {
+    readonly uid: string;
+    readonly name: string;
+    readonly namespace: string;
+    readonly resourceVersion: string;
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string; readonly uid: string }[];
+  };
   readonly spec: { readonly serviceId: string; readonly instanceId: string };
   readonly status?: {
     readonly healthy: string;
@@ -19,6 +26,14 @@ export interface InstanceObject {
     }[];
     readonly lastHeartbeatTime?: string | null;
     readonly expiredAt?: string | null;
+    readonly effective?: { readonly ttlSeconds: number; readonly source: string } | null;
+    readonly reported?: { readonly value: string; readonly time: string };
+    readonly podRef?: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly uid: string;
+      readonly matchedBy: string;
+    } | null;
   };
 }
 

@@ -60,7 +60,7 @@ export interface HeartbeatInstance {
    */
   status?: {
     /**
-     * Fresh: is the heartbeat contract kept? Healthy: the verdict, with the reason of its cause. PodSynced: does the Pod show the verdict?
+     * Fresh: is the heartbeat contract kept? Healthy: the verdict, with the reason of its cause. PodSynced: does the Pod show the verdict? IdentityConflict: do heartbeats come from elsewhere than the Pod that the instance runs in? It is there only if they ever did.
      *
      * @maxItems 16
      */
@@ -124,7 +124,7 @@ export interface HeartbeatInstance {
       source: 'Spec' | 'Registration' | 'Policy' | 'Default';
     };
     /**
-     * What the application last said of itself.
+     * What the application last said of itself. It stays when heartbeats come or fail to come, until the application says something else.
      */
     reported?: {
       /**
@@ -135,13 +135,21 @@ export interface HeartbeatInstance {
        * When it was reported.
        */
       time: string;
+      /**
+       * The uid of the Pod that proved to have reported it. Without it the report counts for no Pod.
+       */
+      podUid?: string;
     };
     /**
      * The Pod that the instance runs in, if it is known.
      */
     podRef?: {
       /**
-       * The name of the Pod, in the namespace of this object.
+       * The namespace of the Pod, which may be another than that of this object.
+       */
+      namespace: string;
+      /**
+       * The name of the Pod.
        */
       name: string;
       /**
@@ -149,9 +157,9 @@ export interface HeartbeatInstance {
        */
       uid: string;
       /**
-       * By which evidence the Pod was found.
+       * By which evidence the Pod was found. Token: the sender presented a token of the Pod. PodIP: the heartbeat came from an address that no other Pod has. Both prove it. InstanceId: of the Pods that may have sent the heartbeat it is the one that is named like the instance; nothing is written to a Pod for that.
        */
-      matchedBy: string;
+      matchedBy: 'Token' | 'PodIP' | 'InstanceId';
     };
     /**
      * The metadata.generation that the status was last derived from.

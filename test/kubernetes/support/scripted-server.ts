@@ -47,8 +47,10 @@ export async function startScriptedServer(answers: readonly Answer[]): Promise<S
 }
 
 function instanceObject(name: string, resourceVersion: string): object {
+  const uid = `uid-of-${name}`;
+  const creationTimestamp = '2026-11-25T10:00:00Z';
   return {
-    metadata: { name, namespace: 'team', resourceVersion, generation: 1, creationTimestamp: '2026-11-25T10:00:00Z' },
+    metadata: { uid, name, namespace: 'team', resourceVersion, generation: 1, creationTimestamp },
     spec: { domain: 'd', projectId: 'p', serviceId: 's', instanceId: name },
   };
 }

@@ -1,14 +1,13 @@
 import type { Clock } from '../clock.ts';
-import type { InstanceKey } from '../liveness/instance-key.ts';
-import type { LoopObserver, WriteFailure } from './ports.ts';
+import type { ReconcileObserver, WriteFailure } from './ports.ts';
 import type { ReconcileResult } from './reconciler.ts';
 import type { WorkQueue } from './work-queue.ts';
 
-export interface ControllerParts {
+export interface ControllerParts<Key extends string> {
   readonly clock: Clock;
-  readonly queue: WorkQueue<InstanceKey>;
-  readonly reconcile: (key: InstanceKey) => Promise<ReconcileResult>;
-  readonly observer: LoopObserver;
+  readonly queue: WorkQueue<Key>;
+  readonly reconcile: (key: Key) => Promise<ReconcileResult>;
+  readonly observer: ReconcileObserver<Key>;
   /** How many keys are worked on at once, 1 or more. */
   readonly workers: number;
 }
@@ -25,8 +24,8 @@ const HOLD_LONGEST_MS = 5_000;
  *
  * What becomes of a key after each result is decided in one place, `#settle`.
  */
-export class Controller {
-  readonly #parts: ControllerParts;
+export class Controller<Key extends string> {
+  readonly #parts: ControllerParts<Key>;
   #workers: Promise<void>[] = [];
   #activeWorkers = 0;
   #sliceStartMs = 0;
@@ -37,7 +36,7 @@ export class Controller {
   /** Each ends the wait of one worker. */
   readonly #wakers = new Set<() => void>();
 
-  constructor(parts: ControllerParts) {
+  constructor(parts: ControllerParts<Key>) {
     this.#parts = parts;
   }
 
@@ -79,7 +78,7 @@ export class Controller {
     }
   }
 
-  #settle(key: InstanceKey, result: ReconcileResult, startMs: number): void {
+  #settle(key: Key, result: ReconcileResult, startMs: number): void {
     const { queue, clock, observer } = this.#parts;
     const workedMs = clock.nowMs() - startMs;
     switch (result.kind) {
@@ -106,7 +105,7 @@ export class Controller {
     }
   }
 
-  #settleFailure(key: InstanceKey, failure: WriteFailure): void {
+  #settleFailure(key: Key, failure: WriteFailure): void {
     const { queue } = this.#parts;
     switch (failure.kind) {
       case 'throttled':

@@ -3,6 +3,7 @@ import type { ObservedInstance } from '../health/observed-instance.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
 import { ShardedMap } from '../liveness/sharded-map.ts';
 import type { ResourceListener } from './ports.ts';
+import { isNewer } from './resource-version.ts';
 
 /** The objects of one identity: the oldest counts, the others are duplicates. */
 export interface InstanceObjects {
@@ -65,6 +66,14 @@ export class InstanceCache implements ResourceListener<ObservedInstance> {
 
   byName(namespace: string, name: string): ObservedInstance | undefined {
     return this.#byName.get(namespace)?.get(name);
+  }
+
+  /** The object that counts of each identity. */
+  *winners(): IterableIterator<ObservedInstance> {
+    for (const key of this.#byKey.keys()) {
+      const objects = this.get(key);
+      if (objects !== undefined) yield objects.winner;
+    }
   }
 
   /** The next `count` identities on an endless walk over all of them. */
@@ -180,9 +189,4 @@ function oldestFirst(a: ObservedInstance, b: ObservedInstance): number {
 function compareText(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-/** Resource versions are decimal numbers that may exceed a double; of one resource they can be compared (KEP-5504). */
-function isNewer(a: string, b: string): boolean {
-  return a.length === b.length ? a > b : a.length > b.length;
 }

@@ -1,24 +1,28 @@
-import { effectiveTiming } from '../health/health-plan.ts';
-import type { ObservedInstance } from '../health/observed-instance.ts';
+import type { EffectiveTiming, ObservedInstance } from '../health/observed-instance.ts';
 import type { Belief, LivenessEngine } from '../liveness/liveness-engine.ts';
-import type { HeartbeatTiming } from '../liveness/time-to-live.ts';
+
+/** What is in force for an instance. */
+export interface Tracking {
+  readonly timing: EffectiveTiming;
+  readonly isPaused: boolean;
+}
 
 /**
- * Brings the engine in line with an object: known, timed and paused as the object says.
+ * Brings the engine in line with an object: known, and timed and paused as is in force.
  *
  * @returns what is believed of the instance then.
  */
 export function track(
   engine: LivenessEngine,
   instance: ObservedInstance,
-  defaultTiming: HeartbeatTiming,
+  { timing, isPaused }: Tracking,
   nowMs: number,
 ): Belief {
   const { key } = instance;
-  const ttlMs = effectiveTiming(instance.heartbeat, defaultTiming).ttlSeconds * 1000;
+  const ttlMs = timing.ttlSeconds * 1000;
   engine.restore(key, ttlMs, restoredKind(instance), nowMs);
   engine.retime(key, ttlMs, nowMs);
-  if (instance.paused) engine.pause(key);
+  if (isPaused) engine.pause(key);
   else engine.resume(key, nowMs);
   const belief = engine.look(key);
   if (belief === undefined) throw new Error('a restored instance is known');

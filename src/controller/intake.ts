@@ -3,8 +3,11 @@ import type { HeartbeatAnswer } from '../liveness/heartbeat-answer.ts';
 import { flatten } from '../liveness/slot-table.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
 import type { LivenessEngine } from '../liveness/liveness-engine.ts';
+import { type Sender, UNKNOWN_SENDER } from '../liveness/sender.ts';
 import { timeToLiveSeconds, type HeartbeatTiming } from '../liveness/time-to-live.ts';
+import { type Bindings, INSTANCES_PER_POD_MAX } from './bindings.ts';
 import type { InstanceCache } from './instance-cache.ts';
+import type { InstancePods } from './instance-pods.ts';
 import { track } from './instance-tracking.ts';
 import type { NewIdentityLimit } from './new-identity-limit.ts';
 import type { LoopObserver } from './ports.ts';
@@ -15,6 +18,8 @@ export type UnknownInstances = 'auto' | 'adopt' | 'reject';
 export interface IntakeParts {
   readonly engine: LivenessEngine;
   readonly cache: InstanceCache;
+  readonly bindings: Bindings;
+  readonly instancePods: InstancePods;
   readonly limit: NewIdentityLimit;
   readonly enqueue: (key: InstanceKey) => void;
   /** For instances that are new: however many come, they do not hold up the verdicts of those that are known. */
@@ -34,6 +39,7 @@ const CONFIRMED: HeartbeatAnswer = { kind: 'accepted', change: 'confirmed' };
 const APPEARED: HeartbeatAnswer = { kind: 'accepted', change: 'appeared' };
 const RECOVERED: HeartbeatAnswer = { kind: 'accepted', change: 'recovered' };
 const UNKNOWN: HeartbeatAnswer = { kind: 'unknownInstance' };
+const FOREIGN: HeartbeatAnswer = { kind: 'foreignSender' };
 
 /**
  * One heartbeat: note it in memory, and if that changed the answer, put the key in the queue. Never waits.
@@ -50,9 +56,26 @@ export class Intake {
   }
 
   /** Takes a heartbeat that was read at `receivedAtMs`. */
-  accept(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
-    switch (this.#parts.engine.record(key, receivedAtMs)) {
+  accept(key: InstanceKey, receivedAtMs: number, sender: Sender): HeartbeatAnswer {
+    if (this.#parts.bindings.isOfAnotherPod(key, sender)) return FOREIGN;
+    return this.#record(key, receivedAtMs, sender) ?? this.#acceptUnknown(flatten(key), receivedAtMs, sender);
+  }
+
+  /** Takes a heartbeat whose sender cannot be looked into just now: known instances do not suffer for it. */
+  acceptKnown(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
+    const { engine, cache } = this.#parts;
+    // While it is not known yet who exists, nobody is unknown.
+    const isKnown = !cache.isSynced || engine.look(key) !== undefined || cache.has(key);
+    return isKnown ? this.accept(key, receivedAtMs, UNKNOWN_SENDER) : UNKNOWN;
+  }
+
+  /** @returns undefined for an instance that is not known. */
+  #record(key: InstanceKey, receivedAtMs: number, sender: Sender): HeartbeatAnswer | undefined {
+    switch (this.#parts.engine.record(key, receivedAtMs, sender)) {
       case 'renewed':
+        return RENEWED;
+      case 'moved':
+        this.#parts.enqueue(key);
         return RENEWED;
       case 'confirmed':
         this.#parts.enqueue(key);
@@ -64,7 +87,7 @@ export class Intake {
         this.#parts.enqueue(key);
         return RECOVERED;
       case 'unknown':
-        return this.#acceptUnknown(flatten(key), receivedAtMs);
+        return undefined;
     }
   }
 
@@ -73,55 +96,74 @@ export class Intake {
    * the others are as new as if they had come only now. To be awaited before anybody is judged.
    */
   async settleProvisional(clock: Clock): Promise<void> {
-    const { engine, cache, enqueue, enqueueNew, defaultTiming } = this.#parts;
+    const { engine, cache, instancePods, enqueue, enqueueNew } = this.#parts;
     let settled = 0;
     for (const key of this.#provisional) {
       const object = cache.get(key)?.winner;
-      if (object !== undefined) track(engine, object, defaultTiming, clock.nowMs());
-      if (object !== undefined) enqueue(key);
-      else if (this.#refusal(clock.nowMs(), engine.size - 1) === undefined) enqueueNew(key);
-      else engine.forget(key);
+      if (object !== undefined) {
+        track(engine, object, instancePods.trackingOf(object), clock.nowMs());
+        enqueue(key);
+      } else if (this.#refusal(key, clock.nowMs(), engine.size - 1, engine.look(key)?.sender) === undefined) {
+        enqueueNew(key);
+      } else {
+        engine.forget(key);
+        instancePods.forget(key);
+      }
       settled += 1;
       if (settled % PER_TURN === 0) await clock.turn();
     }
     this.#provisional.clear();
   }
 
-  #acceptUnknown(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
-    const { engine, cache, enqueue, enqueueNew, defaultTiming } = this.#parts;
+  #acceptUnknown(key: InstanceKey, receivedAtMs: number, sender: Sender): HeartbeatAnswer {
+    const { engine, cache, instancePods, enqueue, enqueueNew } = this.#parts;
     const object = cache.get(key)?.winner;
     if (object !== undefined) {
-      track(engine, object, defaultTiming, receivedAtMs);
-      engine.record(key, receivedAtMs);
+      track(engine, object, instancePods.trackingOf(object), receivedAtMs);
+      engine.record(key, receivedAtMs, sender);
       enqueue(key);
       return CONFIRMED;
     }
-    if (!cache.isSynced) return this.#acceptProvisionally(key, receivedAtMs);
-    const refusal = this.#refusal(receivedAtMs, engine.size);
-    if (refusal !== undefined) return refusal;
-    this.#adopt(key, receivedAtMs);
+    if (!cache.isSynced) return this.#acceptProvisionally(key, receivedAtMs, sender);
+    const refusal = this.#refusal(key, receivedAtMs, engine.size, sender);
+    if (refusal !== undefined) {
+      instancePods.forget(key);
+      return refusal;
+    }
+    this.#adopt(key, receivedAtMs, sender);
     enqueueNew(key);
     return APPEARED;
   }
 
-  #acceptProvisionally(key: InstanceKey, receivedAtMs: number): HeartbeatAnswer {
+  #acceptProvisionally(key: InstanceKey, receivedAtMs: number, sender: Sender): HeartbeatAnswer {
     if (this.#provisional.size < this.#parts.provisionalMax) {
       this.#provisional.add(key);
-      this.#adopt(key, receivedAtMs);
+      this.#adopt(key, receivedAtMs, sender);
     }
     return APPEARED;
   }
 
-  #adopt(key: InstanceKey, receivedAtMs: number): void {
-    this.#parts.engine.adopt(key, timeToLiveSeconds(this.#parts.defaultTiming) * 1000, receivedAtMs);
+  #adopt(key: InstanceKey, receivedAtMs: number, sender: Sender): void {
+    this.#parts.engine.adopt(key, timeToLiveSeconds(this.#parts.defaultTiming) * 1000, receivedAtMs, sender);
   }
 
-  #refusal(nowMs: number, knownCount: number): HeartbeatAnswer | undefined {
+  #refusal(
+    key: InstanceKey,
+    nowMs: number,
+    knownCount: number,
+    sender: Sender = UNKNOWN_SENDER,
+  ): HeartbeatAnswer | undefined {
+    const { bindings, limit, observer, unknownInstances } = this.#parts;
     // No service can be registered yet, so that `auto` comes to `adopt`.
-    if (this.#parts.unknownInstances === 'reject') return UNKNOWN;
-    const admission = this.#parts.limit.admit(nowMs, knownCount);
+    if (unknownInstances === 'reject') return UNKNOWN;
+    const decision = bindings.decide(key, sender);
+    // Who is proved to be a Pod may always bring as many as one Pod can have.
+    if (decision.kind === 'bound' && bindings.instancesOf(decision.ref.uid).size <= INSTANCES_PER_POD_MAX) {
+      return undefined;
+    }
+    const admission = limit.admit(nowMs, knownCount);
     if (admission.kind === 'admitted') return undefined;
-    this.#parts.observer.newIdentityRefused(admission.reason);
+    observer.newIdentityRefused(admission.reason);
     return { kind: 'tooManyNew', retryAfterSeconds: admission.retryAfterSeconds };
   }
 }

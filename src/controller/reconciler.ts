@@ -1,13 +1,17 @@
 import type { Clock } from '../clock.ts';
-import { planDuplicate, planHealth, type HealthPlan } from '../health/health-plan.ts';
-import type { ObservedInstance } from '../health/observed-instance.ts';
+import { carriesWish, planDuplicate, planHealth, type HealthPlan } from '../health/health-plan.ts';
+import type { ObservedInstance, PodOwner, PodRef } from '../health/observed-instance.ts';
+import type { BindingDecision } from '../health/pod-binding.ts';
 import { resourceName } from '../health/resource-name.ts';
-import { identityOf, type InstanceKey } from '../liveness/instance-key.ts';
-import type { LivenessEngine } from '../liveness/liveness-engine.ts';
+import { identityOf, type InstanceKey, keyOf } from '../liveness/instance-key.ts';
+import type { Belief, LivenessEngine } from '../liveness/liveness-engine.ts';
+import { provedPodUid, senderAddress } from '../liveness/sender.ts';
 import type { HeartbeatTiming } from '../liveness/time-to-live.ts';
 import type { InstanceCache, InstanceObjects } from './instance-cache.ts';
+import type { InstancePods } from './instance-pods.ts';
 import { track } from './instance-tracking.ts';
-import type { InstanceStore, LoopObserver, WriteFailure, WriteOutcome } from './ports.ts';
+import type { PodCache } from './pod-cache.ts';
+import type { InstanceDraft, InstanceStore, LoopObserver, WriteFailure, WriteOutcome } from './ports.ts';
 import { refreshMs } from './refresher.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -15,6 +19,8 @@ export interface ReconcilerParts {
   readonly clock: Clock;
   readonly engine: LivenessEngine;
   readonly cache: InstanceCache;
+  readonly pods: PodCache;
+  readonly instancePods: InstancePods;
   readonly store: InstanceStore;
   readonly observer: LoopObserver;
   /** Where the object of an instance lives that is bound to no Pod. */
@@ -33,6 +39,11 @@ export type ReconcileResult =
   | { readonly kind: 'failed'; readonly failure: WriteFailure };
 
 const DONE: ReconcileResult = { kind: 'done' };
+const CONFLICT: ReconcileResult = { kind: 'conflict' };
+
+/** A Pod's address is known to us at most so long after its first heartbeat; meanwhile its instance gets no object, so that none has to move. */
+const POD_WAIT_MS = 5_000;
+const POD_WAIT_STEP_MS = 250;
 
 /**
  * Brings the objects of one instance in line with what is believed of it: observe, plan, apply.
@@ -61,59 +72,134 @@ export class Reconciler {
 
   /** No object: make one for an instance that beats, forget one that does not. */
   async #reconcileAbsent(key: InstanceKey): Promise<ReconcileResult> {
-    const { engine, cache, store, namespace } = this.#parts;
+    const { engine, cache, instancePods, namespace } = this.#parts;
     const belief = engine.look(key);
-    // A disowned one gets an object with its next heartbeat, or is forgotten when none comes.
-    if (belief === undefined || belief.isDisowned) return DONE;
-    if (belief.kind !== 'fresh') {
-      engine.forget(key);
+    if (belief === undefined) {
+      instancePods.forget(key);
       return DONE;
     }
-    const name = resourceName(key);
-    const outcome = await store.create({ identity: identityOf(key), namespace, name });
+    // A disowned one gets an object with its next heartbeat, or is forgotten when none comes.
+    if (belief.isDisowned) return DONE;
+    if (belief.kind !== 'fresh') {
+      engine.forget(key);
+      instancePods.forget(key);
+      return DONE;
+    }
+    const decision = instancePods.decide(key, belief);
+    if (this.#mayFindPod(belief, decision)) return { kind: 'lookAgain', afterMs: POD_WAIT_STEP_MS };
+    const home = decision.kind === 'bound' ? decision.ref.namespace : namespace;
+    const result = await this.#create({
+      identity: identityOf(key),
+      namespace: home,
+      name: resourceName(key),
+      owner: ownerOf(decision, home),
+    });
+    if (result.kind !== 'done') return result;
+    const written = cache.get(key);
+    return written === undefined ? DONE : this.#reconcileObjects(written);
+  }
+
+  /** Whether a Pod may yet appear at the sender of a new instance. */
+  #mayFindPod(belief: Belief, decision: BindingDecision): boolean {
+    const { clock, pods } = this.#parts;
+    if (decision.kind !== 'unbound' || decision.why !== 'NoPod' || pods.pods.size === 0) return false;
+    const { sender, firstHeardMs } = belief;
+    const isTold = senderAddress(sender) !== undefined || provedPodUid(sender) !== undefined;
+    return isTold && firstHeardMs !== undefined && clock.nowMs() - firstHeardMs < POD_WAIT_MS;
+  }
+
+  async #create(draft: InstanceDraft): Promise<ReconcileResult> {
+    const { cache, store, observer } = this.#parts;
+    const { namespace, name } = draft;
+    const outcome = await store.create(draft);
     const holder = cache.byName(namespace, name);
-    if (outcome.kind === 'exists' && holder !== undefined && holder.key !== key) {
+    if (outcome.kind === 'exists' && holder !== undefined && holder.key !== keyOf(draft.identity)) {
       const message = `creating ${namespace}/${name}: the name is taken by an object of another instance`;
       return { kind: 'failed', failure: { kind: 'refused', reason: 'Other', message } };
     }
     if (outcome.kind !== 'written') return this.#resultOf(outcome);
     cache.written(outcome.instance);
-    this.#parts.observer.created(outcome.instance);
-    const written = cache.get(key);
-    return written === undefined ? DONE : this.#reconcileObjects(written);
+    observer.created(outcome.instance);
+    return DONE;
   }
 
   async #reconcileObjects({ winner, duplicates }: InstanceObjects): Promise<ReconcileResult> {
     for (const duplicate of duplicates) {
       const plan = planDuplicate(duplicate, winner, this.#parts.defaultTiming, this.#parts.clock.wallMs());
-      const result = await this.#apply(duplicate, plan, undefined);
+      const result = await this.#apply(duplicate, plan, undefined, undefined);
       if (result.kind !== 'done') return result;
     }
     return this.#reconcileWinner(winner);
   }
 
   async #reconcileWinner(observed: ObservedInstance): Promise<ReconcileResult> {
-    const { clock, engine, cache, defaultTiming } = this.#parts;
+    const { clock, engine, cache, instancePods, store } = this.#parts;
+    const { key } = observed;
+    // The binding comes before the timing, which may be that of the Pod's policy.
+    const known = engine.look(key);
+    const decision = known === undefined ? undefined : instancePods.decide(key, known);
+    const tracking = instancePods.trackingOf(observed);
+    const belief = track(engine, observed, tracking, clock.nowMs());
+    const found = decision ?? instancePods.decide(key, belief);
+    if (found.kind === 'bound') {
+      if (isToMove(observed, found.ref)) return this.#move(observed, found.ref);
+      const owner = ownerOf(found, observed.namespace);
+      if (observed.managed && owner !== undefined && observed.ownerUid !== owner.uid) {
+        const outcome = await store.own(observed, owner);
+        if (outcome.kind !== 'written') return this.#resultOf(outcome);
+        cache.written(outcome.instance);
+        return { kind: 'lookAgain', afterMs: 0 };
+      }
+    }
     const nowMs = clock.nowMs();
-    const belief = track(engine, observed, defaultTiming, nowMs);
+    const pod = instancePods.factsOf(observed, belief, found);
     const plan = planHealth({
       belief,
       observed,
-      defaultTiming,
+      timing: tracking.timing,
+      pod,
       nowMs,
       wallMs: clock.wallMs(),
       refreshMs: refreshMs(cache.size, this.#parts.statusWritesPerSecond),
       retentionMs: this.#parts.retentionMs,
       judgingSinceMs: this.#judgingSinceMs,
     });
-    return this.#apply(observed, plan, belief.kind === 'stale' ? belief.deadlineMs : undefined);
+    return this.#apply(observed, plan, belief.kind === 'stale' ? belief.deadlineMs : undefined, pod.lookAgainMs);
   }
 
-  async #apply(observed: ObservedInstance, plan: HealthPlan, deadlineMs: number | undefined): Promise<ReconcileResult> {
+  /** The object belongs into the namespace of its Pod. The new one counts as soon as the old one is gone. */
+  async #move(observed: ObservedInstance, ref: PodRef): Promise<ReconcileResult> {
+    const { cache, store } = this.#parts;
+    const name = resourceName(observed.key);
+    const created = await this.#create({
+      identity: identityOf(observed.key),
+      namespace: ref.namespace,
+      name,
+      owner: { name: ref.name, uid: ref.uid },
+    });
+    // One that exists was created in an attempt before. The old one goes only when the new one is seen.
+    const moved = cache.byName(ref.namespace, name);
+    if (moved?.key !== observed.key) return created.kind === 'done' ? CONFLICT : created;
+    const { reported } = observed;
+    if (reported?.podUid === ref.uid && moved.reported === undefined) {
+      const outcome = await store.report(moved, reported);
+      if (outcome.kind !== 'written') return this.#resultOf(outcome);
+      cache.written(outcome.instance);
+    }
+    const outcome = await store.remove(observed);
+    return outcome.kind === 'removed' ? DONE : this.#resultOf(outcome);
+  }
+
+  async #apply(
+    observed: ObservedInstance,
+    plan: HealthPlan,
+    deadlineMs: number | undefined,
+    lookAgainMs: number | undefined,
+  ): Promise<ReconcileResult> {
     const { clock, cache, store, observer } = this.#parts;
     switch (plan.kind) {
       case 'nothing':
-        return plan.lookAgainMs === undefined ? DONE : { kind: 'lookAgain', afterMs: plan.lookAgainMs };
+        return lookAgain(plan.lookAgainMs, lookAgainMs);
       case 'remove': {
         const outcome = await store.remove(observed);
         if (outcome.kind === 'removed') observer.removed(observed);
@@ -154,4 +240,24 @@ export class Reconciler {
         return { kind: 'failed', failure: outcome };
     }
   }
+}
+
+function lookAgain(...delaysMs: readonly (number | undefined)[]): ReconcileResult {
+  const afterMs = Math.min(...delaysMs.map((delayMs) => delayMs ?? Number.POSITIVE_INFINITY));
+  return afterMs === Number.POSITIVE_INFINITY ? DONE : { kind: 'lookAgain', afterMs };
+}
+
+/**
+ * Only an object that nobody changed moves: a label is no proof that it is ours, and what a person wrote in one namespace
+ * must not be carried into another.
+ */
+function isToMove(observed: ObservedInstance, ref: PodRef): boolean {
+  return observed.managed && !carriesWish(observed) && observed.namespace !== ref.namespace;
+}
+
+/** The Pod with which an object in `namespace` ends: an owner must be in the same namespace. */
+function ownerOf(decision: BindingDecision, namespace: string): PodOwner | undefined {
+  if (decision.kind !== 'bound' || decision.ref.namespace !== namespace) return undefined;
+  const { name, uid } = decision.ref;
+  return { name, uid };
 }

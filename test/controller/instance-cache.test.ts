@@ -195,6 +195,15 @@ describe('Several objects of one identity', () => {
     expect(cache.size).toBe(1);
   });
 
+  it('count as one: the oldest is the winner, whatever it is called', async () => {
+    expect([...cache.winners()]).toEqual([]);
+    const other = at(4, {}, 'b');
+    await cache.replaced([young, other, old]);
+    expect([...cache.winners()].map(({ name }) => name).sort()).toEqual(['b', 'old']);
+    cache.removed({ ...old, resourceVersion: '11' });
+    expect([...cache.winners()].map(({ name }) => name).sort()).toEqual(['b', 'young']);
+  });
+
   it('go one by one, and the identity vanishes with the last', async () => {
     await cache.replaced([old, young]);
     news();

@@ -4,14 +4,17 @@ import type { InstanceStore, WriteOutcome } from '../../src/controller/ports.ts'
 import { Reconciler } from '../../src/controller/reconciler.ts';
 import { resourceName } from '../../src/health/resource-name.ts';
 import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
+import { addressSender } from '../../src/liveness/sender.ts';
 import { SelfDoubt } from '../../src/liveness/self-doubt.ts';
 import { MemoryInstanceStore } from '../../src/memory/memory-instance-store.ts';
 import { HOUR, identity, key, MINUTE, SECOND, TIMING, TTL } from '../support/builders.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
+import { noPods } from '../support/no-pods.ts';
 import { RecordingObserver } from '../support/recording-observer.ts';
 
 const A = key('a');
+const SENDER = addressSender('127.0.0.1');
 const LOOK_AGAIN_NOW = { kind: 'lookAgain', afterMs: 0 };
 const DONE = { kind: 'done' };
 
@@ -42,6 +45,7 @@ function reconcilerOn(store: InstanceStore, statusWritesPerSecond = 10): Reconci
     clock,
     engine,
     cache,
+    ...noPods(clock, engine, cache),
     store,
     observer,
     namespace: 'default',
@@ -58,14 +62,14 @@ function listen(): Promise<void> {
 
 describe('An instance without an object', () => {
   it('is left alone while it is not known yet what is stored', async () => {
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     expect(await reconciler.reconcile(A)).toEqual(DONE);
     expect([memory.list(), engine.size]).toEqual([[], 1]);
   });
 
   it('that beats gets one with its status in one pass, and is looked at once more', async () => {
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     expect(await reconciler.reconcile(A)).toEqual(LOOK_AGAIN_NOW);
     expect(memory.list()).toMatchObject([{ key: A, name: resourceName(A), status: { healthySummary: 'True' } }]);
     expect(await reconciler.reconcile(A)).toEqual(DONE);
@@ -82,11 +86,11 @@ describe('An instance without an object', () => {
 
   it('because it was deleted gets none before its next heartbeat', async () => {
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     engine.disown(A);
     expect(await reconciler.reconcile(A)).toEqual(DONE);
     expect(memory.list()).toEqual([]);
-    engine.record(A, 1_000);
+    engine.record(A, 1_000, SENDER);
     await reconciler.reconcile(A);
     expect(memory.list()).toHaveLength(1);
   });
@@ -100,7 +104,7 @@ describe('An instance without an object', () => {
   it('whose name is taken by an object of another is reported as refused, with the name', async () => {
     memory.createByPerson('default', resourceName(A), identity('b'));
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     const result = await reconciler.reconcile(A);
     expect(result).toMatchObject({ kind: 'failed', failure: { kind: 'refused', reason: 'Other' } });
     expect(JSON.stringify(result)).toContain(`default/${resourceName(A)}`);
@@ -109,14 +113,14 @@ describe('An instance without an object', () => {
 
   it('whose name exists although we have not heard of it is looked at again', async () => {
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     store.failNext({ kind: 'exists' });
     expect(await reconciler.reconcile(A)).toEqual({ kind: 'conflict' });
   });
 
   it('whose own object is heard of while we are told that it exists is looked at again, and nobody is blamed', async () => {
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     const overtaken: InstanceStore = {
       ...storeParts(),
       create(): Promise<WriteOutcome> {
@@ -133,6 +137,8 @@ function storeParts(): InstanceStore {
   return {
     create: store.create.bind(store),
     writeStatus: store.writeStatus.bind(store),
+    own: store.own.bind(store),
+    report: store.report.bind(store),
     remove: store.remove.bind(store),
   };
 }
@@ -141,7 +147,7 @@ describe('While the watch is slow', () => {
   it('each pass stands on the answer to the write before it', async () => {
     // All that is stored is known, and nothing more is heard.
     await cache.replaced([]);
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     expect(await reconciler.reconcile(A)).toEqual(LOOK_AGAIN_NOW);
     expect(await reconciler.reconcile(A)).toEqual(DONE);
     engine.takeStale(TTL, 1);
@@ -158,7 +164,7 @@ describe('While the watch is slow', () => {
 describe('A pass over an object', () => {
   beforeEach(async () => {
     await listen();
-    engine.adopt(A, TTL, 0);
+    engine.adopt(A, TTL, 0, SENDER);
     await reconciler.reconcile(A);
     await reconciler.reconcile(A);
     store.writes.length = 0;
@@ -223,10 +229,10 @@ describe('A pass over an object', () => {
 
   it('refreshes the time of the last heartbeat, within a budget that verdicts do not share', async () => {
     const frugal = reconcilerOn(store, 1);
-    engine.adopt(key('b'), TTL, 0);
+    engine.adopt(key('b'), TTL, 0, SENDER);
     await frugal.reconcile(key('b'));
     await clock.advance(6 * MINUTE);
-    for (const id of ['a', 'b']) engine.record(key(id), clock.nowMs());
+    for (const id of ['a', 'b']) engine.record(key(id), clock.nowMs(), SENDER);
     expect(await frugal.reconcile(A)).toEqual(LOOK_AGAIN_NOW);
     expect(await frugal.reconcile(key('b'))).toEqual(DONE);
     expect(observer.refreshCount).toBe(1);
@@ -236,7 +242,7 @@ describe('A pass over an object', () => {
     expect(observer.transitions.at(-1)).toMatchObject({ id: 'b', to: 'False' });
 
     await clock.advance(SECOND);
-    engine.record(key('b'), clock.nowMs());
+    engine.record(key('b'), clock.nowMs(), SENDER);
     await frugal.reconcile(key('b'));
     expect(observer.transitions.at(-1)).toMatchObject({ id: 'b', to: 'True' });
   });

@@ -1,7 +1,9 @@
 import type { Condition } from '../../src/health/condition.ts';
 import type { InstanceStatus, ObservedInstance } from '../../src/health/observed-instance.ts';
+import type { ObservedPod } from '../../src/health/observed-pod.ts';
 import { type InstanceIdentity, type InstanceKey, keyOf } from '../../src/liveness/instance-key.ts';
 import type { Belief } from '../../src/liveness/liveness-engine.ts';
+import { UNKNOWN_SENDER } from '../../src/liveness/sender.ts';
 import type { HeartbeatTiming } from '../../src/liveness/time-to-live.ts';
 
 export const SECOND = 1_000;
@@ -24,6 +26,7 @@ export function key(instanceId: string): InstanceKey {
 export function observed(instanceId: string, parts: Partial<ObservedInstance> = {}): ObservedInstance {
   return {
     key: key(instanceId),
+    uid: `uid-of-${instanceId}`,
     namespace: 'default',
     name: instanceId,
     resourceVersion: '1',
@@ -33,6 +36,8 @@ export function observed(instanceId: string, parts: Partial<ObservedInstance> = 
     heartbeat: undefined,
     outOfService: false,
     paused: false,
+    ownerUid: undefined,
+    reported: undefined,
     status: undefined,
     ...parts,
   };
@@ -46,7 +51,9 @@ export function belief(nowMs: number, parts: Partial<Belief> = {}): Belief {
     isPaused: false,
     isDisowned: false,
     ttlMs: TTL,
+    firstHeardMs: lastHeardMs,
     lastHeardMs,
+    sender: UNKNOWN_SENDER,
     deadlineMs: lastHeardMs + TTL,
     ...parts,
   };
@@ -73,11 +80,45 @@ export function freshStatus(parts: Partial<InstanceStatus> = {}): InstanceStatus
       reason: 'NotBound',
       message: 'The instance is not bound to a Pod.',
     }),
+    identityConflict: undefined,
     healthySummary: 'True',
     lastHeartbeatWallMs: undefined,
     expiredWallMs: undefined,
     effective: { ...TIMING, ttlSeconds: 120, source: 'Default' },
+    podRef: undefined,
     observedGeneration: 1,
     ...parts,
   };
+}
+
+/** A gated Pod of the Deployment `web` that waits for nothing but our condition, unless `parts` say otherwise. */
+export function pod(name: string, parts: Partial<ObservedPod> = {}): ObservedPod {
+  return {
+    uid: `uid-of-${name}`,
+    namespace: 'default',
+    name,
+    resourceVersion: '1',
+    generation: 1,
+    labels: {},
+    workload: 'Deployment/web',
+    createdSeconds: 1_763_000_000,
+    isTerminating: false,
+    isFinished: false,
+    addresses: [],
+    isOnHostNetwork: false,
+    nodeName: 'node-1',
+    hasGate: true,
+    condition: undefined,
+    isReady: false,
+    isReadyButForGate: true,
+    restarts: 0,
+    lastTermination: undefined,
+    waiting: undefined,
+    ...parts,
+  };
+}
+
+/** Our condition on a Pod whose instance beats, unless `parts` say otherwise. */
+export function podCondition(parts: Partial<Condition> = {}): Condition {
+  return condition({ message: 'Heartbeats of its instance arrive in time.', ...parts });
 }

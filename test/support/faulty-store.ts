@@ -1,11 +1,11 @@
 import type { Clock } from '../../src/clock.ts';
 import type { InstanceDraft, InstanceStore, WriteOutcome } from '../../src/controller/ports.ts';
-import type { InstanceStatus, ObservedInstance } from '../../src/health/observed-instance.ts';
+import type { InstanceStatus, ObservedInstance, PodOwner, StatusReport } from '../../src/health/observed-instance.ts';
 import { keyOf, identityOf, type InstanceKey } from '../../src/liveness/instance-key.ts';
 
 /** One write as it reached the store, and what it came to there. */
 export interface Write {
-  readonly kind: 'create' | 'writeStatus' | 'remove';
+  readonly kind: 'create' | 'writeStatus' | 'own' | 'report' | 'remove';
   readonly id: string;
   readonly atMs: number;
   readonly outcome: WriteOutcome['kind'];
@@ -50,6 +50,14 @@ export class FaultyStore implements InstanceStore {
 
   writeStatus(target: ObservedInstance, status: InstanceStatus): Promise<WriteOutcome> {
     return this.#write('writeStatus', target.key, () => this.#store.writeStatus(target, status));
+  }
+
+  own(target: ObservedInstance, owner: PodOwner): Promise<WriteOutcome> {
+    return this.#write('own', target.key, () => this.#store.own(target, owner));
+  }
+
+  report(target: ObservedInstance, report: StatusReport): Promise<WriteOutcome> {
+    return this.#write('report', target.key, () => this.#store.report(target, report));
   }
 
   remove(target: ObservedInstance): Promise<WriteOutcome> {

@@ -7,12 +7,19 @@ import type { ObservedInstance } from '../../src/health/observed-instance.ts';
 import { resourceName } from '../../src/health/resource-name.ts';
 import type { HeartbeatAnswer } from '../../src/liveness/heartbeat-answer.ts';
 import type { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
+import { DEFAULT_WITHDRAWALS } from '../../src/brakes/withdrawals.ts';
+import { addressSender } from '../../src/liveness/sender.ts';
 import type { HeartbeatTiming } from '../../src/liveness/time-to-live.ts';
 import { MemoryInstanceStore, type PersonsEdit } from '../../src/memory/memory-instance-store.ts';
 import { HOUR, identity, key, TIMING } from './builders.ts';
 import { FakeClock } from './fake-clock.ts';
 import { FaultyStore } from './faulty-store.ts';
-import { RecordingObserver, silentQueueObserver } from './recording-observer.ts';
+import {
+  RecordingObserver,
+  silentPodObserver,
+  silentPolicyObserver,
+  silentQueueObserver,
+} from './recording-observer.ts';
 
 export interface LoopOptions {
   readonly timing?: HeartbeatTiming;
@@ -69,6 +76,9 @@ export class LoopFixture {
   }
 
   async learnWhatIsStored(): Promise<void> {
+    await this.#loop.podCache.nodes.replaced([]);
+    await this.#loop.podCache.policies.replaced([]);
+    await this.#loop.podCache.pods.replaced([]);
     await this.memory.listen(this.#loop.cache);
     await this.clock.advance(0);
   }
@@ -95,7 +105,7 @@ export class LoopFixture {
 
   /** A heartbeat arrives now. What follows from it is done when the clock is moved next, if only by nothing. */
   heartbeatFrom(id: string): HeartbeatAnswer {
-    return this.#loop.accept(key(id), this.clock.nowMs());
+    return this.#loop.accept(key(id), this.clock.nowMs(), addressSender('127.0.0.1'));
   }
 
   /** Time passes in which each of `ids` sends a heartbeat every interval, the first one now. */
@@ -185,6 +195,11 @@ export class LoopFixture {
   }
 }
 
+/** There are no Pods in this world. */
+function absent(): Promise<{ readonly kind: 'absent' }> {
+  return Promise.resolve({ kind: 'absent' });
+}
+
 /** A mistake of ours, thrown where nobody catches it: the test run fails. */
 function failTest(error: unknown): never {
   throw error;
@@ -208,6 +223,16 @@ function newLoop({ clock, store, observer }: LoopFixture, options: LoopOptions):
       statusWritesPerSecond: 10,
       retentionMs: options.retentionMs ?? HOUR,
       workers: options.workers ?? 4,
+    },
+    ownAddresses: [],
+    pods: {
+      store: { read: absent, writeCondition: absent },
+      policyStore: { writeStatus: absent },
+      observer: silentPodObserver,
+      policyObserver: silentPolicyObserver,
+      queueObserver: silentQueueObserver,
+      brakes: { ...DEFAULT_WITHDRAWALS, random: () => 0 },
+      isCacheStale: () => false,
     },
     onSynced: () => undefined,
     crash: failTest,

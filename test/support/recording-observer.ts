@@ -1,4 +1,10 @@
-import type { LoopObserver, WriteFailure } from '../../src/controller/ports.ts';
+import type {
+  LoopObserver,
+  PodObserver,
+  PolicyObserver,
+  ReconcileObserver,
+  WriteFailure,
+} from '../../src/controller/ports.ts';
 import type { WorkQueueObserver } from '../../src/controller/work-queue.ts';
 import { identityOf } from '../../src/liveness/instance-key.ts';
 
@@ -58,7 +64,28 @@ export class RecordingObserver implements LoopObserver {
   capped: LoopObserver['capped'] = (count) => {
     this.cappedCount += count;
   };
+  bound: LoopObserver['bound'] = () => undefined;
+  reported: LoopObserver['reported'] = () => undefined;
 }
+
+export const silentPodObserver: PodObserver & ReconcileObserver<string> = {
+  podWritten: () => undefined,
+  podWriteFailed: () => undefined,
+  readyFollowed: () => undefined,
+  readyDidNotFollow: () => undefined,
+  stormBegan: () => undefined,
+  stormEnded: () => undefined,
+  podHeld: () => undefined,
+  identityConflict: () => undefined,
+  reconciled: () => undefined,
+  failed: () => undefined,
+  held: () => undefined,
+};
+
+export const silentPolicyObserver: PolicyObserver = {
+  policyWritten: () => undefined,
+  policyFailed: () => undefined,
+};
 
 export const silentQueueObserver: WorkQueueObserver = {
   added: () => undefined,

@@ -1,0 +1,111 @@
+import type { Clock } from '../clock.ts';
+import type { ReportedValue } from '../health/observed-instance.ts';
+import type { InstanceKey } from '../liveness/instance-key.ts';
+import type { LivenessEngine } from '../liveness/liveness-engine.ts';
+import type { ReportAnswer } from '../liveness/report-answer.ts';
+import type { Sender } from '../liveness/sender.ts';
+import type { Bindings } from './bindings.ts';
+import type { InstanceCache } from './instance-cache.ts';
+import type { InstanceStore, LoopObserver, WriteOutcome } from './ports.ts';
+
+export interface StatusReporterParts {
+  readonly clock: Clock;
+  readonly engine: LivenessEngine;
+  readonly cache: InstanceCache;
+  readonly bindings: Bindings;
+  readonly store: InstanceStore;
+  readonly observer: Pick<LoopObserver, 'reported'>;
+  /** Whether it is known which instances exist, and whose they are. */
+  readonly isReady: () => boolean;
+}
+
+/** SDKs wait three to five seconds for an answer. */
+const PATIENCE_MS = 3_000;
+
+const RETRY_MS = 100;
+
+/** So many reports may be under way; each holds a request open. */
+const PENDING_MAX = 1_000;
+
+/** Reports that overtake each other are seconds apart; so many instances do not report in that time. */
+const REMEMBERED_MAX = 10_000;
+
+/**
+ * Stores what applications say of themselves. It is acknowledged when the API server has it, since nothing would say
+ * it again.
+ *
+ * Reports of one instance are ordered by when they were read: an older one that is still under way when a newer one
+ * comes gives way to it (I23).
+ */
+export class StatusReporter {
+  readonly #parts: StatusReporterParts;
+  /** When the newest report of an instance was read; those that reported last are at the end. */
+  readonly #newestMs = new Map<InstanceKey, number>();
+  #pending = 0;
+
+  constructor(parts: StatusReporterParts) {
+    this.#parts = parts;
+  }
+
+  async report(key: InstanceKey, value: ReportedValue, receivedAtMs: number, sender: Sender): Promise<ReportAnswer> {
+    const { engine, cache, bindings, isReady } = this.#parts;
+    if (isReady() && engine.look(key) === undefined && !cache.has(key)) return { kind: 'unknownInstance' };
+    if (isReady() && bindings.isForeign(key, sender)) return { kind: 'foreignSender' };
+    if (this.#pending >= PENDING_MAX) return { kind: 'notStored', detail: 'too many reports are under way' };
+    if ((this.#newestMs.get(key) ?? Number.NEGATIVE_INFINITY) > receivedAtMs) return { kind: 'stored' };
+    this.#remember(key, receivedAtMs);
+    this.#pending += 1;
+    let isStored = false;
+    try {
+      const answer = await this.#store(key, value, receivedAtMs, sender);
+      isStored = answer.kind === 'stored';
+      this.#parts.observer.reported(key, value, isStored);
+      return answer;
+    } finally {
+      this.#pending -= 1;
+      // Of one that was not stored nothing is known that an older one could contradict.
+      if (!isStored && this.#newestMs.get(key) === receivedAtMs) this.#newestMs.delete(key);
+    }
+  }
+
+  #remember(key: InstanceKey, receivedAtMs: number): void {
+    this.#newestMs.delete(key);
+    this.#newestMs.set(key, receivedAtMs);
+    const [oldest] = this.#newestMs.keys();
+    if (this.#newestMs.size > REMEMBERED_MAX && oldest !== undefined) this.#newestMs.delete(oldest);
+  }
+
+  async #store(key: InstanceKey, value: ReportedValue, receivedAtMs: number, sender: Sender): Promise<ReportAnswer> {
+    const { clock, cache, bindings, store, isReady } = this.#parts;
+    const wallMs = Math.round(clock.wallMs() - (clock.nowMs() - receivedAtMs));
+    const giveUpMs = clock.nowMs() + PATIENCE_MS;
+    let detail = 'the object of the instance is not there yet';
+    for (;;) {
+      // A newer one came: what this one says is past.
+      if (this.#newestMs.get(key) !== receivedAtMs) return { kind: 'stored' };
+      const observed = isReady() ? cache.get(key)?.winner : undefined;
+      if (observed !== undefined) {
+        if (bindings.isForeign(key, sender)) return { kind: 'foreignSender' };
+        const outcome = await store.report(observed, { value, wallMs, podUid: bindings.provedPod(sender)?.uid });
+        if (outcome.kind === 'written') {
+          cache.written(outcome.instance);
+          return { kind: 'stored' };
+        }
+        detail = detailOf(outcome);
+        if (outcome.kind === 'refused') return { kind: 'notStored', detail };
+      }
+      if (clock.nowMs() >= giveUpMs) return { kind: 'notStored', detail };
+      await this.#rest();
+    }
+  }
+
+  async #rest(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#parts.clock.schedule(RETRY_MS, resolve);
+    await promise;
+  }
+}
+
+function detailOf(outcome: Exclude<WriteOutcome, { kind: 'written' }>): string {
+  return 'message' in outcome ? outcome.message : `storing the report: ${outcome.kind}`;
+}

@@ -98,5 +98,10 @@ export function helpText(): string {
     const setting = SETTINGS[name];
     return `  ${flagName(name)} (${environmentName(name)})\n      ${setting.description}\n      Allowed: ${setting.allowed}. Default: ${JSON.stringify(setting.defaultValue)}.`;
   });
-  return `heartbeat-operator [--help | --version | --print-config] [settings]\n\n${lines.join('\n')}\n`;
+  return `heartbeat-operator [--help | --version | --print-config] [settings]
+heartbeat-operator release [settings]
+    Before an uninstall: ends the injection of gates and opens every gate.
+
+${lines.join('\n')}
+`;
 }

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { parseTrustedProxies } from '../heartbeat-api/trusted-proxies.ts';
 import { DEFAULT_TIMING } from '../liveness/time-to-live.ts';
 import { choice, flag, integer, text, type Setting } from './setting.ts';
 
@@ -6,6 +7,8 @@ const ADDRESS = {
   isAllowed: (value: string): boolean => isIP(value) !== 0,
   allowed: 'an IP address; `::` is every address, IPv4 and IPv6',
 } as const;
+
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Every setting there is. The flag, the environment variable and docs/settings.md follow from its name. */
 export const SETTINGS = {
@@ -33,10 +36,64 @@ export const SETTINGS = {
   }),
   namespace: text({
     defaultValue: '',
-    isAllowed: (value) => /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$/.test(value),
+    isAllowed: (value) => value === '' || NAMESPACE.test(value),
     allowed: 'a namespace',
     description:
       'Where objects of instances that are bound to no Pod are created. Empty: the namespace the operator runs in, or that of the current context.',
+  }),
+  podNamespaces: text({
+    defaultValue: '',
+    isAllowed: (value) => value === '' || value.split(',').every((name) => NAMESPACE.test(name)),
+    allowed: 'namespaces, separated by commas',
+    description: 'Whose Pods are watched. Empty: those of all namespaces.',
+  }),
+  podSelector: text({
+    defaultValue: '',
+    isAllowed: (value) => value.length <= 1_024 && !/[\p{Cc}]/u.test(value),
+    allowed: 'a label selector as kubectl takes it, such as `team=shop,tier!=batch`',
+    description:
+      'Which Pods are watched. Empty: all. Those that are not watched are never found to be the Pod of an instance.',
+  }),
+  podCacheStaleSeconds: integer({
+    defaultValue: 10,
+    min: 1,
+    max: 3_600,
+    description:
+      'How long the watches of Pods, nodes and policies may be broken before nothing is written to Pods any more; they keep their last value.',
+  }),
+  senderAuth: choice({
+    defaultValue: 'optional',
+    choices: ['none', 'optional', 'required'],
+    description:
+      'Whether senders prove which Pod they are by a service-account token for the audience `heartbeat-operator`. `none` ignores tokens; `optional` takes a good one as proof and goes by the address otherwise; `required` answers 401 without one.',
+  }),
+  trustedProxies: text({
+    defaultValue: '',
+    isAllowed: (value) => parseTrustedProxies(value).kind === 'proxies',
+    allowed: 'CIDRs, separated by commas',
+    description:
+      'Proxies, meshes and load balancers whose `X-Forwarded-For` tells who the sender is. What comes from one of them without that header proves nothing.',
+  }),
+  withdrawalsPerSecond: integer({
+    defaultValue: 10,
+    min: 1,
+    max: 1_000,
+    description:
+      'How many Pods may be taken out of service a second, all together. Putting them back is never slowed down.',
+  }),
+  stormNodePercent: integer({
+    defaultValue: 50,
+    min: 1,
+    max: 100,
+    description:
+      'The share of the Pods on one node that must fall silent together, five at least, to be taken for a fault of the node.',
+  }),
+  stormAllPercent: integer({
+    defaultValue: 20,
+    min: 1,
+    max: 100,
+    description:
+      'The share of all Pods that must fall silent together, twenty at least, to be taken for a fault of the cluster or of ours.',
   }),
   unknownInstances: choice({
     defaultValue: 'auto',

@@ -1,45 +1,68 @@
 import type { Clock } from '../clock.ts';
-import type { InstanceCache } from '../controller/instance-cache.ts';
+import type { Loop } from '../controller/loop.ts';
+import type { Timeline, TimelineEntry } from '../controller/timeline.ts';
 import type { ObservedInstance } from '../health/observed-instance.ts';
 import { identityOf, type InstanceKey } from '../liveness/instance-key.ts';
-import type { Belief, LivenessEngine } from '../liveness/liveness-engine.ts';
+import type { Belief } from '../liveness/liveness-engine.ts';
+import { UNKNOWN_SENDER } from '../liveness/sender.ts';
 import type { InstanceViews } from '../management-api/server.ts';
 
-/** What the engine believes of each instance, beside what its object says, for `/instances`. */
-export function instanceViews(engine: LivenessEngine, cache: InstanceCache, clock: Clock): InstanceViews {
-  const view = (key: InstanceKey): object => viewInstance(key, engine.look(key), cache.get(key)?.winner, clock);
+export interface InstanceViewParts {
+  readonly loop: Loop;
+  readonly timeline: Timeline;
+  readonly clock: Clock;
+}
+
+/** What is believed of each instance, beside what its object says, for `/instances`; of one alone also why. */
+export function instanceViews({ loop, timeline, clock }: InstanceViewParts): InstanceViews {
+  const { engine, cache, bindings } = loop;
+  const view = (key: InstanceKey): object => ({
+    ...identityOf(key),
+    belief: viewBelief(engine.look(key), clock),
+    pod: bindings.refOf(key) ?? null,
+    object: viewObject(cache.get(key)?.winner),
+  });
   return {
     list: (offset, limit) => engine.keys().drop(offset).take(limit).map(view).toArray(),
     get(namespace, name) {
       const object = cache.byName(namespace, name);
-      return object === undefined ? undefined : view(object.key);
+      if (object === undefined) return undefined;
+      return { ...view(object.key), timeline: timeline.of(object.key).map(viewEntry) };
     },
   };
 }
 
-function viewInstance(
-  key: InstanceKey,
-  belief: Belief | undefined,
-  object: ObservedInstance | undefined,
-  clock: Clock,
-): object {
+function viewObject(object: ObservedInstance | undefined): object | null {
+  if (object === undefined) return null;
+  const { namespace, name, status, resourceVersion } = object;
   return {
-    ...identityOf(key),
-    belief: belief === undefined ? null : viewBelief(belief, clock),
-    object:
-      object === undefined
-        ? null
-        : {
-            namespace: object.namespace,
-            name: object.name,
-            healthy: object.status?.healthySummary ?? null,
-            reason: object.status?.healthy?.reason ?? null,
-            resourceVersion: object.resourceVersion,
-          },
+    namespace,
+    name,
+    healthy: status?.healthySummary ?? null,
+    reason: status?.healthy?.reason ?? null,
+    podSynced: status?.podSynced?.reason ?? null,
+    reported: object.reported?.value ?? null,
+    resourceVersion,
   };
 }
 
-function viewBelief(belief: Belief, clock: Clock): object {
+/** Moments are told as people read them; what is not known is null. */
+function viewEntry(entry: TimelineEntry): object {
+  return Object.fromEntries(
+    Object.entries(entry).map(([name, value]: [string, unknown]) =>
+      name.endsWith('allMs')
+        ? [name.replace(/WallMs$|^wallMs$/, (end) => (end === 'wallMs' ? 'time' : 'Time')), isoTime(value)]
+        : [name, value ?? null],
+    ),
+  );
+}
+
+function isoTime(wallMs: unknown): string | null {
+  return typeof wallMs === 'number' ? new Date(wallMs).toISOString() : null;
+}
+
+function viewBelief(belief: Belief | undefined, clock: Clock): object | null {
+  if (belief === undefined) return null;
   const nowMs = clock.nowMs();
   const moment = (momentMs: number | undefined): string | null =>
     momentMs === undefined ? null : new Date(clock.wallMs() - (nowMs - momentMs)).toISOString();
@@ -50,5 +73,6 @@ function viewBelief(belief: Belief, clock: Clock): object {
     lastHeartbeat: moment(belief.lastHeardMs),
     silentSeconds: belief.lastHeardMs === undefined ? null : (nowMs - belief.lastHeardMs) / 1000,
     deadline: moment(belief.deadlineMs),
+    sender: belief.sender === UNKNOWN_SENDER ? null : belief.sender,
   };
 }

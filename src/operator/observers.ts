@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
-import type { LoopObserver } from '../controller/ports.ts';
-import type { ObservedInstance } from '../health/observed-instance.ts';
-import { identityOf } from '../liveness/instance-key.ts';
+import type { LoopObserver, ReconcileObserver } from '../controller/ports.ts';
+import type { ObservedInstance, PodRef } from '../health/observed-instance.ts';
+import { identityOf, type InstanceKey } from '../liveness/instance-key.ts';
+import type { ControllerName } from '../telemetry/labels.ts';
 import type { RepeatedWarning } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 
@@ -27,17 +28,16 @@ export function loopObserver(metrics: Metrics, logger: Logger, repeated: Repeate
       logger.info({ instance: objectName(instance) }, 'silent instance removed');
     },
     refreshed: () => metrics.statusWrites.inc({ kind: 'refresh' }),
-    reconciled: (result, workedMs) => metrics.reconciled(result, workedMs),
-    failed(key, failure, failures) {
-      const fields = { ...identityOf(key), failures };
-      if (failure.kind === 'threw') {
-        metrics.reconcilePanicked();
-        logger.error({ ...fields, error: errorText(failure.error) }, 'reconciling threw');
-      } else {
-        repeated.warn(`failed ${failure.kind}`, { ...fields, error: failure.message }, 'reconciling failed');
-      }
+    ...reconcileObserver<InstanceKey>('heartbeatinstance', identityOf, metrics, logger, repeated),
+    bound(key, ref, before) {
+      const podOf = (pod: PodRef | undefined): string | undefined => pod && `${pod.namespace}/${pod.name}`;
+      const fields = { ...identityOf(key), pod: podOf(ref), before: podOf(before), matchedBy: ref?.matchedBy };
+      logger.info(fields, ref === undefined ? 'instance bound to no pod' : 'instance bound to a pod');
     },
-    held: (holdMs, message) => repeated.warn('held', { holdMs, error: message }, 'API server does not take writes'),
+    reported(key, value, isStored) {
+      metrics.reports.inc({ result: isStored ? 'stored' : 'notStored' });
+      logger.info({ ...identityOf(key), value, isStored }, 'instance reported its status');
+    },
     newIdentityRefused(reason) {
       metrics.newInstancesRefused.inc({ reason });
       repeated.warn(`refused ${reason}`, { reason }, 'new instances refused');
@@ -50,22 +50,36 @@ export function loopObserver(metrics: Metrics, logger: Logger, repeated: Repeate
   };
 }
 
-/** Hears what people want to read, beside metrics and logs. */
-export type Narrator = Pick<LoopObserver, 'created' | 'transitioned'>;
-
-export function withNarrator(observer: LoopObserver, narrator: Narrator): LoopObserver {
+/** How reconciling goes, as metrics and log lines. */
+export function reconcileObserver<Key extends string>(
+  controller: ControllerName,
+  describe: (key: Key) => object,
+  metrics: Metrics,
+  logger: Logger,
+  repeated: RepeatedWarning,
+): ReconcileObserver<Key> {
   return {
-    ...observer,
-    created(instance) {
-      observer.created(instance);
-      narrator.created(instance);
+    reconciled: (result, workedMs) => metrics.reconciled(controller, result, workedMs),
+    failed(key, failure, failures) {
+      const fields = { controller, ...describe(key), failures };
+      if (failure.kind === 'threw') {
+        metrics.reconcilePanicked(controller);
+        logger.error({ ...fields, error: errorText(failure.error) }, 'reconciling threw');
+      } else {
+        repeated.warn(
+          `failed ${controller} ${failure.kind}`,
+          { ...fields, error: failure.message },
+          'reconciling failed',
+        );
+      }
     },
-    transitioned(instance, before, delayMs) {
-      observer.transitioned(instance, before, delayMs);
-      narrator.transitioned(instance, before, delayMs);
-    },
+    held: (holdMs, message) =>
+      repeated.warn(`held ${controller}`, { controller, holdMs, error: message }, 'API server does not take writes'),
   };
 }
+
+/** Hears what people want to read, beside metrics and logs. */
+export type Narrator = Pick<LoopObserver, 'created' | 'transitioned'>;
 
 export function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

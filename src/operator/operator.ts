@@ -3,15 +3,30 @@ import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/settings.ts';
 import { Loop } from '../controller/loop.ts';
+import type { PodLoopParts } from '../controller/pod-loop.ts';
+import type { LoopObserver, PolicyObserver } from '../controller/ports.ts';
+import { Timeline } from '../controller/timeline.ts';
+import { TokenBucket } from '../controller/token-bucket.ts';
+import type { Storm } from '../brakes/storm.ts';
+import { DEFAULT_WITHDRAWALS } from '../brakes/withdrawals.ts';
+import { Senders } from '../heartbeat-api/senders.ts';
 import { buildHeartbeatServer } from '../heartbeat-api/server.ts';
+import { REPEATED_REVIEWS, TokenCache, UNPROVED_REVIEWS } from '../heartbeat-api/token-cache.ts';
+import { parseTrustedProxies } from '../heartbeat-api/trusted-proxies.ts';
 import { buildManagementServer } from '../management-api/server.ts';
-import { registerGauges } from '../telemetry/gauges.ts';
+import { type ControllerState, registerGauges } from '../telemetry/gauges.ts';
 import { RepeatedWarning } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backend } from './backend.ts';
 import { instanceViews } from './instance-views.ts';
 import { Listener } from './listener.ts';
-import { errorText, loopObserver, type Narrator, withNarrator } from './observers.ts';
+import { tellAll } from './compose.ts';
+import { eventObserver } from './event-observers.ts';
+import { errorText, loopObserver, type Narrator } from './observers.ts';
+import { ownAddresses } from './own-addresses.ts';
+import { podObserver, policyObserver } from './pod-observers.ts';
+import { MARKER_NAME } from './release-marker.ts';
+import { whyObserver } from './why.ts';
 
 export interface OperatorParts {
   readonly config: Config;
@@ -30,6 +45,7 @@ export interface OperatorParts {
  */
 export class Operator {
   readonly #parts: OperatorParts;
+  readonly #timeline = new Timeline();
   readonly #loop: Loop;
   readonly #heartbeatListener: Listener;
   readonly #managementListener: Listener;
@@ -40,11 +56,28 @@ export class Operator {
   constructor(parts: OperatorParts) {
     this.#parts = parts;
     const { config, clock, logger, metrics, backend } = parts;
+    const observers = this.#observers();
     this.#loop = new Loop({
       clock,
       store: backend.store,
-      observer: this.#observer(),
-      queueObserver: metrics.queueObserver,
+      observer: observers.loop,
+      queueObserver: metrics.queueObserver('heartbeatinstance'),
+      ownAddresses: ownAddresses(),
+      pods: {
+        store: backend.podStore,
+        policyStore: backend.policyStore,
+        observer: observers.pods,
+        policyObserver: observers.policies,
+        queueObserver: metrics.queueObserver('pod'),
+        brakes: {
+          ...DEFAULT_WITHDRAWALS,
+          nodeThreshold: { ...DEFAULT_WITHDRAWALS.nodeThreshold, percent: config.stormNodePercent },
+          allThreshold: { ...DEFAULT_WITHDRAWALS.allThreshold, percent: config.stormAllPercent },
+          perSecond: config.withdrawalsPerSecond,
+          random: Math.random,
+        },
+        isCacheStale: () => backend.podCacheAgeMs() > config.podCacheStaleSeconds * 1000,
+      },
       settings: {
         namespace: config.namespace === '' ? backend.namespace : config.namespace,
         defaultTiming: { intervalSeconds: config.defaultIntervalSeconds, times: config.defaultTimes },
@@ -91,7 +124,16 @@ export class Operator {
     this.#loop.startHearing();
     this.#isListening = true;
     logger.info({ heartbeatPort, managementPort }, 'listening');
-    backend.start(this.#loop.cache, (error) => this.#fail(error));
+    backend.start(
+      {
+        instances: this.#loop.cache,
+        pods: this.#loop.podCache.pods,
+        nodes: this.#loop.podCache.nodes,
+        policies: this.#loop.podCache.policies,
+        released: (isReleased) => this.#setReleased(isReleased),
+      },
+      (error) => this.#fail(error),
+    );
     return { heartbeatPort, managementPort };
   }
 
@@ -124,10 +166,65 @@ export class Operator {
     cancel();
   }
 
-  #observer(): ReturnType<typeof loopObserver> {
-    const { metrics, logger, clock, narrator } = this.#parts;
-    const observer = loopObserver(metrics, logger, new RepeatedWarning(logger, () => clock.nowMs()));
-    return narrator === undefined ? observer : withNarrator(observer, narrator);
+  /** Each happening goes to metrics and logs, to Kubernetes Events, and to the timeline of the instance. */
+  #observers(): {
+    readonly loop: LoopObserver;
+    readonly pods: PodLoopParts['observer'];
+    readonly policies: PolicyObserver;
+  } {
+    const { metrics, logger, clock, backend, narrator = {} } = this.#parts;
+    const repeated = new RepeatedWarning(logger, () => clock.nowMs());
+    const events = eventObserver(
+      backend.recordEvent,
+      () => this.#loop.podCache.policies.values(),
+      (key) => this.#loop.cache.get(key)?.winner,
+    );
+    const why = whyObserver(
+      this.#timeline,
+      () => clock.wallMs(),
+      (podUid) => this.#loop.bindings.instancesOf(podUid),
+    );
+    return {
+      loop: tellAll<LoopObserver>(loopObserver(metrics, logger, repeated), events, why, narrator),
+      pods: tellAll<PodLoopParts['observer']>(podObserver(metrics, logger, repeated), events, why),
+      policies: tellAll<PolicyObserver>(policyObserver(metrics, repeated), events),
+    };
+  }
+
+  /** While the marker of an uninstall is there, no Pod is withdrawn, and people should know. */
+  #setReleased(isReleased: boolean): void {
+    const { logger } = this.#parts;
+    if (isReleased) logger.warn({ marker: MARKER_NAME }, 'released: no pod is withdrawn until the marker is deleted');
+    this.#loop.pods.setReleased(isReleased);
+  }
+
+  /** Tokens of senders are reviewed by the API server, and what it said is remembered. */
+  #buildSenders(): Senders {
+    const { config, clock, logger, metrics, backend } = this.#parts;
+    const repeated = new RepeatedWarning(logger, () => clock.nowMs());
+    const proxies = parseTrustedProxies(config.trustedProxies);
+    // The settings were checked with the same rule.
+    if (proxies.kind === 'mistake') throw new Error(proxies.mistake);
+    const nowMs = clock.nowMs();
+    return new Senders({
+      auth: config.senderAuth,
+      trustedProxies: proxies.proxies,
+      tokens: new TokenCache({
+        review: (token) => backend.reviewToken(token),
+        unprovedReviews: new TokenBucket(UNPROVED_REVIEWS.perSecond, UNPROVED_REVIEWS.burst, nowMs),
+        repeatedReviews: new TokenBucket(REPEATED_REVIEWS.perSecond, REPEATED_REVIEWS.burst, nowMs),
+        nowMs: () => clock.nowMs(),
+        wallMs: () => clock.wallMs(),
+        onReviewed: (verdict) => {
+          metrics.tokenReviews.inc({ result: verdict.kind });
+          if (verdict.kind === 'unreachable') {
+            repeated.warn('review', { error: verdict.message }, 'token of a sender cannot be reviewed');
+          }
+        },
+        tokensMax: config.instancesMax * 2,
+      }),
+      schedule: (delayMs, task) => clock.schedule(delayMs, task),
+    });
   }
 
   #fail(error: unknown): void {
@@ -137,7 +234,10 @@ export class Operator {
   #buildHeartbeatServer(): FastifyInstance {
     const { config, clock, logger, metrics, version } = this.#parts;
     return buildHeartbeatServer({
-      accept: (key, receivedAtMs) => this.#loop.accept(key, receivedAtMs),
+      accept: (key, receivedAtMs, sender) => this.#loop.accept(key, receivedAtMs, sender),
+      acceptKnown: (key, receivedAtMs) => this.#loop.acceptKnown(key, receivedAtMs),
+      report: (key, value, receivedAtMs, sender) => this.#loop.report(key, value, receivedAtMs, sender),
+      senders: this.#buildSenders(),
       domainRule: { isRequired: config.requireDomainHeader },
       successBody: config.successBody,
       observer: { answered: (result, code, durationMs) => metrics.heartbeatAnswered(result, code, durationMs) },
@@ -167,7 +267,7 @@ export class Operator {
         { name: 'not-draining', problem: () => (this.#isDraining ? 'the process is stopping' : undefined) },
       ],
       metrics: metrics.registry,
-      instances: instanceViews(this.#loop.engine, this.#loop.cache, clock),
+      instances: instanceViews({ loop: this.#loop, timeline: this.#timeline, clock }),
     });
   }
 
@@ -176,13 +276,40 @@ export class Operator {
     registerGauges(metrics.registry, {
       instances: () => this.#loop.engine.counts,
       selfDoubtMs: () => this.#loop.selfDoubt.totalMs,
-      queueDepth: () => ({ total: this.#loop.queue.depth, background: this.#loop.queue.backgroundDepth }),
-      workInProgress: () => this.#loop.queue.workInProgress(),
-      activeWorkers: () => this.#loop.controller.activeWorkers,
-      maxWorkers: () => config.workers,
+      controllers: () => [
+        controllerState('heartbeatinstance', this.#loop, config.workers),
+        controllerState('pod', this.#loop.pods, config.workers),
+      ],
       reflectors: () => backend.reflectors(),
+      podsHeld: () => this.#loop.pods.withdrawals.heldCounts,
+      storms: () => stormCounts(this.#loop.pods.withdrawals.storms),
+      objects: () => ({
+        pods: this.#loop.podCache.pods.size,
+        nodes: this.#loop.podCache.nodes.size,
+        heartbeatpolicies: this.#loop.podCache.policies.size,
+      }),
     });
   }
+}
+
+function controllerState(
+  controller: ControllerState['controller'],
+  { queue, controller: { activeWorkers } }: Pick<Loop | Loop['pods'], 'queue' | 'controller'>,
+  maxWorkers: number,
+): ControllerState {
+  return {
+    controller,
+    queueDepth: { total: queue.depth, background: queue.backgroundDepth },
+    workInProgress: queue.workInProgress(),
+    activeWorkers,
+    maxWorkers,
+  };
+}
+
+function stormCounts(storms: readonly Storm[]): Record<Storm['scope'], number> {
+  const counts = { workload: 0, node: 0, all: 0 };
+  for (const { scope } of storms) counts[scope] += 1;
+  return counts;
 }
 
 async function orDeadline(work: Promise<void>, deadline: AbortSignal): Promise<void> {

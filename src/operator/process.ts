@@ -8,6 +8,7 @@ import { Metrics } from '../telemetry/metrics.ts';
 import type { Backend } from './backend.ts';
 import { errorText, type Narrator } from './observers.ts';
 import { OperatorError } from './operator-error.ts';
+import type { ReleaseOutcome } from './release.ts';
 import { Operator } from './operator.ts';
 
 export interface ProcessParts {
@@ -20,6 +21,13 @@ export interface ProcessParts {
     readonly metrics: Metrics;
     readonly version: string;
   }) => Promise<Backend>;
+  /** The command `release`: opens every gate before the operator is uninstalled. */
+  readonly release?: (parts: {
+    readonly config: Config;
+    readonly version: string;
+    readonly log: (line: string) => void;
+    readonly signal: AbortSignal;
+  }) => Promise<ReleaseOutcome>;
   readonly narrator?: Narrator;
   /** Called when heartbeats are answered. */
   readonly onStarted?: (ports: { readonly heartbeatPort: number; readonly managementPort: number }) => void;
@@ -34,13 +42,15 @@ export async function runProcess(parts: ProcessParts): Promise<void> {
   if (first === '--help') return print(helpText());
   if (first === '--version') return print(`${parts.version}\n`);
   const isPrintOnly = first === '--print-config';
-  const result = readConfig(isPrintOnly ? rest : process.argv.slice(2), process.env, parts.defaults);
+  const isRelease = first === 'release' && parts.release !== undefined;
+  const result = readConfig(isPrintOnly || isRelease ? rest : process.argv.slice(2), process.env, parts.defaults);
   if (result.kind === 'mistakes') {
     for (const mistake of result.mistakes) complain(mistake);
     process.exit(EXIT.badSettings);
   }
   const { config } = result;
   if (isPrintOnly) return print(`${JSON.stringify(config, undefined, 2)}\n`);
+  if (isRelease) process.exit(await runRelease(parts, config));
 
   const isPretty = config.logFormat === 'pretty' || (config.logFormat === 'auto' && process.stdout.isTTY);
   const logger = await createLogger({
@@ -58,6 +68,34 @@ export async function runProcess(parts: ProcessParts): Promise<void> {
     if (error instanceof OperatorError) complain(error.message);
     else logger.fatal({ error: errorText(error) }, 'operator failed');
     exit(logger, EXIT.failed);
+  }
+}
+
+/** @returns the exit code. */
+async function runRelease({ release, version }: ProcessParts, config: Config): Promise<number> {
+  const aborted = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => aborted.abort());
+  // No timer of ours keeps the process alive.
+  const keepAlive = setInterval(() => undefined, 60_000);
+  try {
+    const outcome = await release?.({ config, version, log: (line) => print(`${line}\n`), signal: aborted.signal });
+    switch (outcome?.kind) {
+      case 'released':
+        return EXIT.ok;
+      case 'refused':
+      case 'late':
+        complain(outcome.message);
+        return EXIT.failed;
+      case 'aborted':
+      case undefined:
+        complain('the release was ended before every gate was open: run it again');
+        return EXIT.failed;
+    }
+  } catch (error) {
+    complain(error instanceof OperatorError ? error.message : errorText(error));
+    return EXIT.failed;
+  } finally {
+    clearInterval(keepAlive);
   }
 }
 

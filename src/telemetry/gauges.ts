@@ -1,16 +1,27 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { CONTROLLER, QUEUE_LABELS } from './labels.ts';
+import { type ControllerName, queueLabels } from './labels.ts';
 
 /** What is read from the running operator when it is scraped. */
 export interface MetricSources {
   instances(): Readonly<Record<string, number>>;
   selfDoubtMs(): number;
-  /** Keys that wait for a worker: all, and those of them that wait in the background. */
-  queueDepth(): { readonly total: number; readonly background: number };
-  workInProgress(): { readonly totalMs: number; readonly longestMs: number };
-  activeWorkers(): number;
-  maxWorkers(): number;
+  controllers(): readonly ControllerState[];
   reflectors(): readonly ReflectorState[];
+  /** Pods that a brake keeps in service, by which. */
+  podsHeld(): Readonly<Record<string, number>>;
+  /** Storms that are under way, by the kind of the group. */
+  storms(): Readonly<Record<string, number>>;
+  /** Pods, nodes and policies that are known. */
+  objects(): Readonly<Record<string, number>>;
+}
+
+export interface ControllerState {
+  readonly controller: ControllerName;
+  /** Keys that wait for a worker: all, and those of them that wait in the background. */
+  readonly queueDepth: { readonly total: number; readonly background: number };
+  readonly workInProgress: { readonly totalMs: number; readonly longestMs: number };
+  readonly activeWorkers: number;
+  readonly maxWorkers: number;
 }
 
 export interface ReflectorState {
@@ -18,6 +29,8 @@ export interface ReflectorState {
   readonly isSynced: boolean;
   /** Seconds since the Unix epoch of the last news, or undefined before the first. */
   readonly lastHeardSeconds: number | undefined;
+  /** For how long changes may have been missed; 0 while the watch is open. */
+  readonly ageSeconds: number;
 }
 
 /** The metrics that are states of the running operator. docs/metrics.md explains each. */
@@ -44,6 +57,25 @@ export function registerGauges(registry: Registry, sources: MetricSources): void
     'When the API server last sent anything about a resource; 0 before the first time.',
     (state) => state.lastHeardSeconds,
   );
+  reflectorGauge(
+    'heartbeat_operator_cache_age_seconds',
+    'For how long changes of a resource may have been missed; 0 while its watch is open.',
+    (state) => state.ageSeconds,
+  );
+  gauge('heartbeat_operator_objects', 'Objects that are known, by their resource.', ['resource'], (self) => {
+    for (const [resource, count] of Object.entries(sources.objects())) self.set({ resource }, count);
+  });
+  gauge('heartbeat_operator_pods_held', 'Silent Pods that a brake keeps in service, by which.', ['reason'], (self) => {
+    for (const [reason, count] of Object.entries(sources.podsHeld())) self.set({ reason }, count);
+  });
+  gauge(
+    'heartbeat_operator_storms_active',
+    'Storms that are under way, by the kind of the group.',
+    ['group'],
+    (self) => {
+      for (const [group, count] of Object.entries(sources.storms())) self.set({ group }, count);
+    },
+  );
 
   const selfDoubt: Counter = new Counter({
     name: 'heartbeat_operator_self_doubt_seconds_total',
@@ -55,28 +87,38 @@ export function registerGauges(registry: Registry, sources: MetricSources): void
     },
   });
 
-  gauge('controller_runtime_active_workers', 'Workers that are reconciling now.', ['controller'], (self) =>
-    self.set({ controller: CONTROLLER }, sources.activeWorkers()),
-  );
-  gauge('controller_runtime_max_concurrent_reconciles', 'How many workers there are.', ['controller'], (self) =>
-    self.set({ controller: CONTROLLER }, sources.maxWorkers()),
-  );
+  gauge('controller_runtime_active_workers', 'Workers that are reconciling now.', ['controller'], (self) => {
+    for (const { controller, activeWorkers } of sources.controllers()) self.set({ controller }, activeWorkers);
+  });
+  gauge('controller_runtime_max_concurrent_reconciles', 'How many workers there are.', ['controller'], (self) => {
+    for (const { controller, maxWorkers } of sources.controllers()) self.set({ controller }, maxWorkers);
+  });
   gauge('workqueue_depth', 'Keys that wait for a worker.', ['name', 'controller', 'priority'], (self) => {
-    const { total, background } = sources.queueDepth();
-    self.set({ ...QUEUE_LABELS, priority: '0' }, total - background);
-    // controller-runtime's number for what can wait.
-    self.set({ ...QUEUE_LABELS, priority: '-100' }, background);
+    for (const { controller, queueDepth } of sources.controllers()) {
+      const { total, background } = queueDepth;
+      self.set({ ...queueLabels(controller), priority: '0' }, total - background);
+      // controller-runtime's number for what can wait.
+      self.set({ ...queueLabels(controller), priority: '-100' }, background);
+    }
   });
   gauge(
     'workqueue_unfinished_work_seconds',
     'How long the keys in work have been worked on, all together.',
     ['name', 'controller'],
-    (self) => self.set(QUEUE_LABELS, sources.workInProgress().totalMs / 1000),
+    (self) => {
+      for (const { controller, workInProgress } of sources.controllers()) {
+        self.set(queueLabels(controller), workInProgress.totalMs / 1000);
+      }
+    },
   );
   gauge(
     'workqueue_longest_running_processor_seconds',
     'How long the oldest key in work has been worked on.',
     ['name', 'controller'],
-    (self) => self.set(QUEUE_LABELS, sources.workInProgress().longestMs / 1000),
+    (self) => {
+      for (const { controller, workInProgress } of sources.controllers()) {
+        self.set(queueLabels(controller), workInProgress.longestMs / 1000);
+      }
+    },
   );
 }

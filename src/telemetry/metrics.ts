@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { TalliedHistogram } from './tallied-histogram.ts';
-import { CONTROLLER, QUEUE_LABELS } from './labels.ts';
+import { type ControllerName, CONTROLLERS, queueLabels } from './labels.ts';
 
 const HEARTBEAT_SECONDS = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1];
 const DETECTION_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
@@ -10,6 +10,13 @@ const API_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 const RECONCILE_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60];
 /** client-go's decades. */
 const QUEUE_SECONDS = [1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1, 10, 100, 1000];
+
+interface QueueObserver {
+  added(): void;
+  retried(): void;
+  started(waitedMs: number): void;
+  finished(workedMs: number): void;
+}
 
 /**
  * The metrics that count what happens. docs/metrics.md explains each, and a test holds the two together.
@@ -76,6 +83,59 @@ export class Metrics {
   readonly selfDoubtCapped = this.#counter(
     'heartbeat_operator_self_doubt_capped_total',
     'Verdicts that would have waited longer if self-doubt had no cap.',
+  );
+
+  readonly podWrites = this.#counter(
+    'heartbeat_operator_pod_writes_total',
+    'Conditions written to Pods, by their status and reason.',
+    ['status', 'reason'],
+  );
+  readonly podWriteFailures = this.#counter(
+    'heartbeat_operator_pod_write_failures_total',
+    'Conditions that could not be written to a Pod, by what the call came to.',
+    ['result'],
+  );
+  readonly podDetectionDelay = this.#histogram(
+    'heartbeat_operator_pod_detection_delay_seconds',
+    'From the deadline of a silent instance to the answer to the write to its Pod.',
+    [],
+    DETECTION_SECONDS,
+  );
+  readonly podReadyDelay = this.#histogram(
+    'heartbeat_operator_pod_ready_delay_seconds',
+    'From the write to a gated Pod until its Ready was seen to follow.',
+    [],
+    DETECTION_SECONDS,
+  );
+  readonly podReadyUnconfirmed = this.#counter(
+    'heartbeat_operator_pod_ready_unconfirmed_total',
+    'Writes to a gated Pod that its Ready did not follow in time.',
+  );
+  readonly storms = this.#counter('heartbeat_operator_storms_total', 'Storms that began, by the kind of the group.', [
+    'group',
+  ]);
+  readonly identityConflicts = this.#counter(
+    'heartbeat_operator_identity_conflicts_total',
+    'Times that heartbeats of a bound instance were found to come from elsewhere than its Pod.',
+  );
+  readonly policyWrites = this.#counter('heartbeat_operator_policy_writes_total', 'Statuses of policies written.');
+  readonly tokenReviews = this.#counter(
+    'heartbeat_operator_token_reviews_total',
+    'Tokens of senders that were reviewed, by the result.',
+    ['result'],
+  );
+  readonly reports = this.#counter(
+    'heartbeat_operator_reports_total',
+    'Reports of applications about themselves, by what became of them.',
+    ['result'],
+  );
+  readonly events = this.#counter('heartbeat_operator_events_total', 'Kubernetes Events written, by reason.', [
+    'reason',
+  ]);
+  readonly eventsDropped = this.#counter(
+    'heartbeat_operator_events_dropped_total',
+    'Kubernetes Events that were not written, by why.',
+    ['why'],
   );
 
   readonly reflectorRestarts = this.#counter(
@@ -160,23 +220,26 @@ export class Metrics {
     this.#heartbeatDuration.observe(durationMs / 1000);
   }
 
-  reconciled(result: string, workedMs: number): void {
-    this.#reconciles.inc({ controller: CONTROLLER, result });
-    this.#reconcileTime.observe({ controller: CONTROLLER }, workedMs / 1000);
-    if (result === 'error') this.#reconcileErrors.inc({ controller: CONTROLLER });
+  reconciled(controller: ControllerName, result: string, workedMs: number): void {
+    this.#reconciles.inc({ controller, result });
+    this.#reconcileTime.observe({ controller }, workedMs / 1000);
+    if (result === 'error') this.#reconcileErrors.inc({ controller });
   }
 
-  reconcilePanicked(): void {
-    this.#reconcilePanics.inc({ controller: CONTROLLER });
+  reconcilePanicked(controller: ControllerName): void {
+    this.#reconcilePanics.inc({ controller });
   }
 
-  /** The observer of the one work queue. */
-  readonly queueObserver = {
-    added: (): void => this.#queueAdds.inc(QUEUE_LABELS),
-    retried: (): void => this.#queueRetries.inc(QUEUE_LABELS),
-    started: (waitedMs: number): void => this.#queueDuration.observe(QUEUE_LABELS, waitedMs / 1000),
-    finished: (workedMs: number): void => this.#workDuration.observe(QUEUE_LABELS, workedMs / 1000),
-  };
+  /** The observer of a controller's work queue. */
+  queueObserver(controller: ControllerName): QueueObserver {
+    const labels = queueLabels(controller);
+    return {
+      added: () => this.#queueAdds.inc(labels),
+      retried: () => this.#queueRetries.inc(labels),
+      started: (waitedMs) => this.#queueDuration.observe(labels, waitedMs / 1000),
+      finished: (workedMs) => this.#workDuration.observe(labels, workedMs / 1000),
+    };
+  }
 
   /** A rate over a counter exists only once it has a value: those whose labels are known begin at zero. */
   #startAtZero(): void {
@@ -189,13 +252,19 @@ export class Metrics {
     this.transitions.inc({ to: 'False', reason: 'HeartbeatExpired' }, 0);
     for (const reason of ['rate', 'total']) this.newInstancesRefused.inc({ reason }, 0);
     for (const kind of ['transition', 'refresh']) this.statusWrites.inc({ kind }, 0);
-    for (const result of ['success', 'requeue_after', 'requeue', 'error']) {
-      this.#reconciles.inc({ controller: CONTROLLER, result }, 0);
+    this.podWrites.inc({ status: 'True', reason: 'HeartbeatReceived' }, 0);
+    this.podWrites.inc({ status: 'False', reason: 'HeartbeatExpired' }, 0);
+    for (const result of ['absent', 'throttled', 'unreachable', 'refused']) this.podWriteFailures.inc({ result }, 0);
+    for (const group of ['workload', 'node', 'all']) this.storms.inc({ group }, 0);
+    for (const result of ['pod', 'refused', 'unreachable']) this.tokenReviews.inc({ result }, 0);
+    for (const controller of CONTROLLERS) {
+      for (const result of ['success', 'requeue_after', 'requeue', 'error'])
+        this.#reconciles.inc({ controller, result }, 0);
+      this.#reconcileErrors.inc({ controller }, 0);
+      this.#reconcilePanics.inc({ controller }, 0);
+      this.#queueAdds.inc(queueLabels(controller), 0);
+      this.#queueRetries.inc(queueLabels(controller), 0);
     }
-    this.#reconcileErrors.inc({ controller: CONTROLLER }, 0);
-    this.#reconcilePanics.inc({ controller: CONTROLLER }, 0);
-    this.#queueAdds.inc(QUEUE_LABELS, 0);
-    this.#queueRetries.inc(QUEUE_LABELS, 0);
   }
 
   #tally(result: string, code: number): { count: number } {

@@ -68,6 +68,14 @@ export class Withdrawals {
     return member !== undefined && hasGrant(member, nowMs);
   }
 
+  /** Whether the floor still allows the withdrawal of a Pod that was granted: others may have gone since. */
+  isAboveFloor(uid: string): boolean {
+    const member = this.#members.get(uid);
+    if (member === undefined) return false;
+    const { rules, servingCount } = member.workload;
+    return servingCount - Number(isServing(member)) >= rules.strictest.minHealthy;
+  }
+
   /** Takes in where a Pod stands now. What held it is gone at once if it asks no longer. */
   put(standing: PodStanding): void {
     const known = this.#members.get(standing.uid);

@@ -43,6 +43,7 @@ export const ADDRESS_EVIDENCE_MS = 5_000;
 export class InstancePods {
   readonly #parts: InstancePodsParts;
   readonly #conflicts = new IdentityConflicts();
+  #judgingSinceMs = Number.POSITIVE_INFINITY;
 
   constructor(parts: InstancePodsParts) {
     this.#parts = parts;
@@ -164,9 +165,21 @@ export class InstancePods {
         reported: say?.reported?.podUid === pod.uid ? say.reported : undefined,
         fresh: observed?.status?.fresh,
         isSuperseded: this.isSuperseded(key, belief, keys),
+        isUnproven: this.unprovenForMs(belief) > 0,
       });
     }
     return residents;
+  }
+
+  /** For how long an instance that was silent before our time still has, until its silence is proved to us too. */
+  unprovenForMs({ kind, lastHeardMs, deadlineMs, ttlMs }: Belief): number {
+    if (kind !== 'stale' || lastHeardMs !== undefined || deadlineMs !== undefined) return 0;
+    return Math.max(0, this.#judgingSinceMs + ttlMs - this.#parts.clock.nowMs());
+  }
+
+  /** The judging begins: what was silent before is given a time to live from now. */
+  beginJudging(): void {
+    this.#judgingSinceMs = this.#parts.clock.nowMs();
   }
 
   evidenceFor(pod: ObservedPod, belief: Belief): SilenceEvidence | undefined {

@@ -245,6 +245,7 @@ export class Loop {
     await this.#restore();
     await this.#intake.settleProvisional(this.#parts.clock);
     this.#isReady = true;
+    this.#instancePods.beginJudging();
     this.#isJudging = true;
     this.controller.start();
     this.pods.start();

@@ -103,7 +103,8 @@ export class PodCache implements PodLookup {
   #podChanged(pod: ObservedPod, before: ObservedPod | undefined): void {
     if (before !== undefined) this.#unindex(before, pod);
     for (const address of pod.addresses) {
-      if (this.#byAddress.get(address).has(pod.uid) && before?.isFinished === pod.isFinished) continue;
+      const isSame = before?.isFinished === pod.isFinished && before.isTerminating === pod.isTerminating;
+      if (isSame && this.#byAddress.get(address).has(pod.uid)) continue;
       this.#byAddress.add(address, pod.uid);
       this.#listener.senderChanged(addressSender(address));
     }
@@ -130,16 +131,21 @@ export class PodCache implements PodLookup {
   }
 
   #nodeChanged(node: ObservedNode, before: ObservedNode | undefined): void {
-    if (before !== undefined) for (const address of before.addresses) this.#nodeAddresses.remove(address, node.uid);
-    for (const address of node.addresses) this.#nodeAddresses.add(address, node.uid);
+    this.#moveNode(node.uid, before?.addresses ?? [], node.addresses);
     this.#nodesByName.set(node.name, node);
     if (before?.isReady !== node.isReady) this.#tell(this.#byNode.get(node.name));
   }
 
   #nodeRemoved(node: ObservedNode): void {
-    for (const address of node.addresses) this.#nodeAddresses.remove(address, node.uid);
+    this.#moveNode(node.uid, node.addresses, []);
     if (this.#nodesByName.get(node.name)?.uid === node.uid) this.#nodesByName.delete(node.name);
     this.#tell(this.#byNode.get(node.name));
+  }
+
+  #moveNode(uid: string, before: readonly string[], after: readonly string[]): void {
+    for (const address of before) this.#nodeAddresses.remove(address, uid);
+    for (const address of after) this.#nodeAddresses.add(address, uid);
+    for (const address of before) if (!after.includes(address)) this.#listener.senderChanged(addressSender(address));
   }
 
   #policyChanged(policy: ObservedPolicy, before: ObservedPolicy | undefined): void {

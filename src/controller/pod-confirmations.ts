@@ -34,7 +34,9 @@ export class PodConfirmations {
     if (expected === undefined) return { kind: 'nothing' };
     if (!pod.hasGate || hasFollowed(pod, expected.status)) {
       this.#expected.delete(pod.uid);
-      return pod.hasGate ? { kind: 'followed', tookMs: nowMs - expected.sinceMs } : { kind: 'nothing' };
+      // An open gate alone makes no Pod ready: of one whose containers are not nothing can be seen.
+      const isSeen = pod.hasGate && (expected.status !== 'True' || pod.isReady);
+      return isSeen ? { kind: 'followed', tookMs: nowMs - expected.sinceMs } : { kind: 'nothing' };
     }
     const lookAgainMs = expected.sinceMs + READY_FOLLOWS_MS - nowMs;
     if (lookAgainMs > 0) return { kind: 'waiting', lookAgainMs };
@@ -56,7 +58,7 @@ export class PodConfirmations {
   }
 }
 
-/** An open gate alone makes no Pod ready: that of one whose containers are not is as it should be. */
+/** Whether Ready is as it should be after our condition became `status`. */
 function hasFollowed(pod: ObservedPod, status: ConditionStatus): boolean {
   return status === 'True' ? pod.isReady || !pod.isReadyButForGate : !pod.isReady;
 }

@@ -43,6 +43,8 @@ interface View {
   readonly pod: ObservedPod;
   readonly verdict: PodVerdict;
   readonly plan: PodPlan;
+  /** How long silence from before our time is still no silence to us. */
+  readonly unprovenForMs: number;
 }
 
 /**
@@ -90,7 +92,7 @@ export class PodReconciler {
       // The newest receipt and the live Pod decide (I6).
       const again = this.#look(uid);
       if (again?.plan.kind !== 'withdraw') continue;
-      if (this.#parts.withdrawals.isStopped) return DONE;
+      if (!this.#parts.withdrawals.mayStillWithdraw(uid)) return DONE;
       return this.#write(again, again.plan.condition, current);
     }
     return { kind: 'conflict' };
@@ -126,7 +128,8 @@ export class PodReconciler {
       wallMs: clock.wallMs(),
     };
     this.#tellBoard(input, residents);
-    return { pod, verdict, plan: planPod({ ...input, hold: withdrawals.holdOf(uid) }) };
+    const unprovenForMs = Math.max(0, ...residents.map(({ belief }) => instancePods.unprovenForMs(belief)));
+    return { pod, verdict, plan: planPod({ ...input, hold: withdrawals.holdOf(uid) }), unprovenForMs };
   }
 
   /** The brakes see every Pod as it is now, before anything is decided about it. */
@@ -198,6 +201,11 @@ export class PodReconciler {
   #settle(view: View, synced: Verdict, lookAgainMs: number | undefined): ReconcileResult {
     const { clock, observer } = this.#parts;
     const { pod } = view;
+    if (view.unprovenForMs > 0) {
+      // After a start nothing new is known yet: what an earlier process has found stays.
+      if (this.#synced.has(pod.uid)) this.#setSynced(pod, synced);
+      return { kind: 'lookAgain', afterMs: Math.min(view.unprovenForMs, lookAgainMs ?? Infinity) };
+    }
     const confirmation = this.#confirmations.check(pod, clock.nowMs());
     switch (confirmation.kind) {
       case 'nothing':

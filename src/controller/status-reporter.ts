@@ -80,6 +80,7 @@ export class StatusReporter {
     const wallMs = Math.round(clock.wallMs() - (clock.nowMs() - receivedAtMs));
     const giveUpMs = clock.nowMs() + PATIENCE_MS;
     let detail = 'the object of the instance is not there yet';
+    let restMs = RETRY_MS;
     for (;;) {
       // A newer one came: what this one says is past.
       if (this.#newestMs.get(key) !== receivedAtMs) return { kind: 'stored' };
@@ -93,15 +94,16 @@ export class StatusReporter {
         }
         detail = detailOf(outcome);
         if (outcome.kind === 'refused') return { kind: 'notStored', detail };
+        restMs = outcome.kind === 'throttled' ? Math.max(outcome.retryAfterMs, RETRY_MS) : RETRY_MS;
       }
-      if (clock.nowMs() >= giveUpMs) return { kind: 'notStored', detail };
-      await this.#rest();
+      if (clock.nowMs() + restMs > giveUpMs) return { kind: 'notStored', detail };
+      await this.#rest(restMs);
     }
   }
 
-  async #rest(): Promise<void> {
+  async #rest(restMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#parts.clock.schedule(RETRY_MS, resolve);
+    this.#parts.clock.schedule(restMs, resolve);
     await promise;
   }
 }

@@ -60,9 +60,9 @@ export class WithdrawalBoard {
     return !this.#isStopped && this.#withdrawals.isGranted(uid, this.#parts.clock.nowMs());
   }
 
-  /** Whether no Pod may be withdrawn any more. */
-  get isStopped(): boolean {
-    return this.#isStopped;
+  /** Whether a Pod that was granted may be withdrawn all the same when the write is due. */
+  mayStillWithdraw(uid: string): boolean {
+    return !this.#isStopped && this.#withdrawals.isAboveFloor(uid);
   }
 
   get storms(): readonly Storm[] {

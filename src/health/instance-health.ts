@@ -105,8 +105,10 @@ export function healthyVerdict(fresh: Verdict, facts: HealthFacts, before: Condi
       const message = 'A newer instance of its service runs in the same Pod; this one no longer counts.';
       return { status: 'Unknown', reason: Reason.Superseded, message };
     }
-    if (before?.status === 'False' && before.message.startsWith(fresh.message)) return before;
     const { evidence } = facts;
+    const isTold = before?.status === 'False' && before.message.startsWith(fresh.message);
+    // What was explained stays so; what was not is explained as soon as the Pod tells why.
+    if (isTold && (evidence === undefined || before.message !== fresh.message)) return before;
     if (evidence === undefined) return fresh;
     return { status: 'False', reason: evidence.reason, message: `${fresh.message} ${evidence.text}` };
   }

@@ -178,7 +178,8 @@ function nothing(synced: Verdict): PodPlan {
 }
 
 function conditionFor({ pod, wallMs }: PodPlanInput, shown: Verdict): Condition {
-  return nextCondition(pod.condition, shown, pod.generation, Math.floor(wallMs / 1000));
+  const verdict = { ...shown, message: bounded(shown.message) };
+  return nextCondition(pod.condition, verdict, pod.generation, Math.floor(wallMs / 1000));
 }
 
 /**
@@ -187,7 +188,7 @@ function conditionFor({ pod, wallMs }: PodPlanInput, shown: Verdict): Condition 
  */
 function says(condition: Condition | undefined, { status, reason, message }: Verdict): boolean {
   if (condition?.status !== status || condition.reason !== reason) return false;
-  return condition.message === message || condition.message.startsWith(withoutEvidence(message));
+  return withoutEvidence(condition.message) === withoutEvidence(bounded(message));
 }
 
 function withoutEvidence(message: string): string {
@@ -195,8 +196,11 @@ function withoutEvidence(message: string): string {
   return base;
 }
 
-/** Between what is unhealthy and why. */
-const EVIDENCE = ' — ';
+/** Between what is unhealthy and why: no name can contain it. */
+const EVIDENCE = '\n';
+
+/** With less room than this nothing useful can be said. */
+const EVIDENCE_LENGTH_MIN = 16;
 
 function healthy(instances: number): Verdict {
   const whose = instances === 1 ? 'its instance' : `its ${instances} instances`;
@@ -208,8 +212,10 @@ function unhealthy(verdict: PodUnhealthy, evidence: SilenceEvidence | undefined)
   const more = verdict.unhealthy.length > NAMED_MAX ? ` and ${verdict.unhealthy.length - NAMED_MAX} more` : '';
   const what = { silence: 'no heartbeat in time', report: 'reported itself down', person: 'taken out of service' };
   const base = `${verdict.unhealthy.length} of ${verdict.instances} instances unhealthy (${what[verdict.cause]}): ${names}${more}.`;
-  const why = verdict.cause === 'silence' && evidence !== undefined ? EVIDENCE + evidence.text : '';
-  return { status: 'False', reason: verdict.reason, message: bounded(base + why) };
+  const isExplained = verdict.cause === 'silence' && evidence !== undefined;
+  const hasRoom = Array.from(base).length <= MESSAGE_LENGTH_MAX - EVIDENCE_LENGTH_MIN;
+  const message = isExplained && hasRoom ? base + EVIDENCE + evidence.text : base;
+  return { status: 'False', reason: verdict.reason, message: bounded(message) };
 }
 
 function bounded(message: string): string {

@@ -16,6 +16,8 @@ export interface BoundInstance {
   readonly fresh: Condition | undefined;
   /** Another instance of its service in the Pod has taken its place. */
   readonly isSuperseded: boolean;
+  /** It was silent before our time, and we have not listened for a time to live yet: the Pod keeps what it shows (I2). */
+  readonly isUnproven: boolean;
 }
 
 /** What follows for the Pod from the instances in it. */
@@ -56,7 +58,10 @@ const CAUSES = ['person', 'report', 'silence'] as const;
 
 /** The verdict on a Pod: the AND over the instances in it, those aside that are paused or were replaced. */
 export function podVerdict(instances: readonly BoundInstance[]): PodVerdict {
-  const judged = instances.filter((instance) => !instance.isSuperseded && !instance.isPaused);
+  // Who is paused and out of service is out of service (I25).
+  const judged = instances.filter(
+    ({ isSuperseded, isPaused, isOutOfService }) => !isSuperseded && (!isPaused || isOutOfService),
+  );
   if (judged.length === 0) {
     return instances.some((instance) => instance.isPaused) ? { kind: 'paused' } : { kind: 'unknown', instances: 0 };
   }
@@ -82,23 +87,19 @@ export function podVerdict(instances: readonly BoundInstance[]): PodVerdict {
   return { kind: isUnknown ? 'unknown' : 'healthy', instances: judged.length };
 }
 
-function standingOf({ belief, isOutOfService, reported, fresh }: BoundInstance): Standing {
+function standingOf({ belief, isOutOfService, isUnproven, reported, fresh }: BoundInstance): Standing {
   if (isOutOfService) {
     return { kind: 'unhealthy', cause: 'person', reason: Reason.OverriddenOutOfService, sinceMs: undefined };
   }
+  if (isUnproven) return { kind: 'unknown' };
   if (belief.kind === 'stale') {
     return { kind: 'unhealthy', cause: 'silence', reason: silenceReason(belief, fresh), sinceMs: belief.deadlineMs };
   }
+  const isFresh = belief.kind === 'fresh' || (belief.kind === 'unheard' && fresh?.status === 'True');
+  if (!isFresh) return { kind: 'unknown' };
   const down = reportedReason(reported);
-  if (down !== undefined) return { kind: 'unhealthy', cause: 'report', reason: down, sinceMs: undefined };
-  switch (belief.kind) {
-    case 'fresh':
-      return { kind: 'healthy' };
-    case 'unheard':
-      return { kind: fresh?.status === 'True' ? 'healthy' : 'unknown' };
-    case 'awaiting':
-      return { kind: 'unknown' };
-  }
+  if (down === undefined) return { kind: 'healthy' };
+  return { kind: 'unhealthy', cause: 'report', reason: down, sinceMs: undefined };
 }
 
 /** Of one that fell silent before our time its object tells. */
@@ -116,16 +117,20 @@ function silenceReason({ lastHeardMs }: Belief, fresh: Condition | undefined): s
  */
 export function isReplacedBy(silent: ServiceInstance, other: ServiceInstance): boolean {
   if (silent.belief.kind !== 'stale') return false;
-  // What an earlier process has found stays found while the other may still be fresh.
-  if (other.belief.kind === 'unheard') return silent.observed?.status?.healthy?.reason === Reason.Superseded;
+  // What was found stays found while the other may still be fresh.
+  const isFound = silent.observed?.status?.healthy?.reason === Reason.Superseded;
+  if (other.belief.kind === 'unheard') return isFound;
   if (other.belief.kind !== 'fresh') return false;
+  if (isFound) return true;
   const { lastHeardMs } = silent.belief;
   const { firstHeardMs } = other.belief;
-  if (lastHeardMs !== undefined) return firstHeardMs !== undefined && firstHeardMs > lastHeardMs;
   const silentSinceWallMs = silent.observed?.status?.lastHeartbeatWallMs;
-  const appearedSeconds = other.observed?.createdSeconds;
-  if (silentSinceWallMs === undefined) return false;
-  return appearedSeconds === undefined || appearedSeconds * 1000 > silentSinceWallMs;
+  // The API keeps whole seconds: within the same one nothing can be told.
+  const appearedWallMs = ((other.observed?.createdSeconds ?? Number.POSITIVE_INFINITY) + 1) * 1000;
+  // One that was there before is no successor, though we heard it for the first time later than the other.
+  if (silentSinceWallMs !== undefined && appearedWallMs <= silentSinceWallMs) return false;
+  if (lastHeardMs !== undefined) return firstHeardMs !== undefined && firstHeardMs > lastHeardMs;
+  return silentSinceWallMs !== undefined;
 }
 
 export interface ServiceInstance {

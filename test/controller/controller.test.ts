@@ -26,7 +26,7 @@ beforeEach(() => {
 
 type Reconcile = (id: string, pass: number) => ReconcileResult | Promise<ReconcileResult>;
 
-function started(reconcile: Reconcile, workers = 4): Controller {
+function started(reconcile: Reconcile, workers = 4): Controller<InstanceKey> {
   const controller = new Controller({
     clock,
     queue,

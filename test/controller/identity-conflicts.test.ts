@@ -13,9 +13,9 @@ beforeEach(() => {
 
 /** A heartbeat came from elsewhere at `atMs`, and is looked at `afterMs` later. */
 const foreign = (atMs: number, ttlMs = 10 * SECOND, afterMs = 0): ConflictState =>
-  conflicts.note(A, atMs, ttlMs, atMs + afterMs);
+  conflicts.note(A, atMs, false, ttlMs, atMs + afterMs);
 /** The last heartbeat came from the bound Pod. */
-const own = (nowMs: number, ttlMs = 10 * SECOND): ConflictState => conflicts.note(A, undefined, ttlMs, nowMs);
+const own = (nowMs: number, ttlMs = 10 * SECOND): ConflictState => conflicts.note(A, undefined, false, ttlMs, nowMs);
 
 describe('A conflict about an identity', () => {
   it('is none while heartbeats come from the bound Pod alone', () => {
@@ -96,7 +96,14 @@ describe('A conflict about an identity', () => {
   it('of one instance is none of another', () => {
     foreign(0);
     foreign(5_000);
-    expect(conflicts.note(key('b'), undefined, TTL, 6_000)).toEqual(NONE);
-    expect(conflicts.note(key('b'), 6_000, TTL, 6_000).isActive).toBe(false);
+    expect(conflicts.note(key('b'), undefined, false, TTL, 6_000)).toEqual(NONE);
+    expect(conflicts.note(key('b'), 6_000, false, TTL, 6_000).isActive).toBe(false);
+  });
+
+  it('that an earlier process found goes on until nothing came from elsewhere for a while', () => {
+    const stored = (nowMs: number): ConflictState => conflicts.note(A, undefined, true, 10 * SECOND, nowMs);
+    expect(stored(0)).toEqual({ isActive: true, lookAgainMs: MINUTE });
+    expect(stored(MINUTE - 1).isActive).toBe(true);
+    expect(own(MINUTE)).toEqual(NONE);
   });
 });

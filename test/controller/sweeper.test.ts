@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { Sweeper } from '../../src/controller/sweeper.ts';
 import { identityOf, type InstanceKey } from '../../src/liveness/instance-key.ts';
 import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
+import { UNKNOWN_SENDER } from '../../src/liveness/sender.ts';
 import { SelfDoubt } from '../../src/liveness/self-doubt.ts';
 import { key, SECOND, TTL } from '../support/builders.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -46,8 +47,8 @@ describe('The sweeper', () => {
   });
 
   it('hands over an instance at the first beat at or after its deadline, and not before', async () => {
-    engine.adopt(key('on-the-beat'), TTL, 0);
-    engine.adopt(key('just-after'), TTL, 1);
+    engine.adopt(key('on-the-beat'), TTL, 0, UNKNOWN_SENDER);
+    engine.adopt(key('just-after'), TTL, 1, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(TTL - 1);
     expect(handedOver).toEqual([]);
@@ -60,11 +61,11 @@ describe('The sweeper', () => {
   it.each([1, 2, 3])(
     'counts a heartbeat that is read %d turns of the event loop after the deadline came',
     async (turns) => {
-      engine.adopt(key('beats'), TTL, 0);
-      engine.adopt(key('silent'), TTL, 0);
+      engine.adopt(key('beats'), TTL, 0, UNKNOWN_SENDER);
+      engine.adopt(key('silent'), TTL, 0, UNKNOWN_SENDER);
       sweeper.start();
       let arrive = (): void => {
-        engine.record(key('beats'), clock.nowMs());
+        engine.record(key('beats'), clock.nowMs(), UNKNOWN_SENDER);
       };
       for (let turn = 1; turn < turns; turn += 1) {
         const next = arrive;
@@ -79,7 +80,7 @@ describe('The sweeper', () => {
   );
 
   it('lets no turn pass when nothing is due', async () => {
-    engine.adopt(key('a'), TTL, 0);
+    engine.adopt(key('a'), TTL, 0, UNKNOWN_SENDER);
     let isRead = false;
     clock.arriveOnTurn(() => {
       isRead = true;
@@ -90,7 +91,7 @@ describe('The sweeper', () => {
   });
 
   it('hands over at most a thousand in one turn of the event loop, and all of them in one beat', async () => {
-    for (let index = 0; index < 2_500; index += 1) engine.adopt(key(`i${index}`), TTL, 0);
+    for (let index = 0; index < 2_500; index += 1) engine.adopt(key(`i${index}`), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     const perTurn: number[] = [];
     let before = 0;
@@ -106,25 +107,25 @@ describe('The sweeper', () => {
   });
 
   it('judges by the moment at which the beat began, however long the handing over takes', async () => {
-    engine.adopt(key('due'), TTL, 0);
-    engine.adopt(key('due-a-moment-later'), TTL, 10);
+    engine.adopt(key('due'), TTL, 0, UNKNOWN_SENDER);
+    engine.adopt(key('due-a-moment-later'), TTL, 10, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(TTL);
     expect(handedOver).toEqual(['due']);
   });
 
   it('notices a stall, tells of it, and grants the time, after which the silent one is handed over', async () => {
-    engine.adopt(key('beats'), TTL, 0);
-    engine.adopt(key('silent'), TTL, 0);
+    engine.adopt(key('beats'), TTL, 0, UNKNOWN_SENDER);
+    engine.adopt(key('silent'), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(SECOND);
     await clock.stall(3 * TTL);
     expect(handedOver).toEqual([]);
     expect(observer.stalls).toEqual([3 * TTL]);
-    engine.record(key('beats'), clock.nowMs());
+    engine.record(key('beats'), clock.nowMs(), UNKNOWN_SENDER);
     await clock.advance(TTL - BEAT);
     expect(handedOver).toEqual([]);
-    engine.record(key('beats'), clock.nowMs());
+    engine.record(key('beats'), clock.nowMs(), UNKNOWN_SENDER);
     await clock.advance(BEAT);
     expect(handedOver).toEqual(['silent']);
   });
@@ -138,7 +139,7 @@ describe('The sweeper', () => {
   });
 
   it('does not take a long handing over for a stall, as long as each turn is short', async () => {
-    for (let index = 0; index < 20_000; index += 1) engine.adopt(key(`i${index}`), TTL, 0);
+    for (let index = 0; index < 20_000; index += 1) engine.adopt(key(`i${index}`), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(TTL - BEAT);
     const turn = clock.turn.bind(clock);
@@ -156,7 +157,7 @@ describe('The sweeper', () => {
   });
 
   it('tells how many verdicts were passed only because self-doubt has a cap', async () => {
-    engine.adopt(key('a'), SECOND, 0);
+    engine.adopt(key('a'), SECOND, 0, UNKNOWN_SENDER);
     sweeper.start();
     for (let count = 0; count < 400; count += 1) await clock.stall(300);
     expect(handedOver).toEqual(['a']);
@@ -164,7 +165,7 @@ describe('The sweeper', () => {
   });
 
   it('judges nobody while the listener is closed, and after a time to live the silent one', async () => {
-    engine.adopt(key('a'), TTL, 0);
+    engine.adopt(key('a'), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(SECOND);
     selfDoubt.stopListening(clock.nowMs());
@@ -177,7 +178,7 @@ describe('The sweeper', () => {
 
   it('judges nobody before it is known how long each may be silent, and notices stalls meanwhile', async () => {
     isJudging = false;
-    engine.adopt(key('a'), TTL, 0);
+    engine.adopt(key('a'), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(3 * TTL);
     await clock.stall(SECOND);
@@ -188,7 +189,7 @@ describe('The sweeper', () => {
   });
 
   it('notices a stall that happens before its first beat', async () => {
-    engine.adopt(key('a'), TTL, 0);
+    engine.adopt(key('a'), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.stall(3 * TTL);
     expect([handedOver, observer.stalls]).toEqual([[], [3 * TTL]]);
@@ -197,7 +198,7 @@ describe('The sweeper', () => {
   });
 
   it('does nothing more when it is stopped, not even in the middle of a sweep', async () => {
-    for (let index = 0; index < 2_500; index += 1) engine.adopt(key(`i${index}`), TTL, 0);
+    for (let index = 0; index < 2_500; index += 1) engine.adopt(key(`i${index}`), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(TTL - BEAT);
     for (let turn = 0; turn < 5; turn += 1) {
@@ -218,7 +219,7 @@ describe('The sweeper', () => {
     engine.takeStale = () => {
       throw mistake;
     };
-    engine.adopt(key('a'), TTL, 0);
+    engine.adopt(key('a'), TTL, 0, UNKNOWN_SENDER);
     sweeper.start();
     await clock.advance(TTL);
     expect(crashes).toEqual([mistake]);

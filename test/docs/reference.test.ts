@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { environmentName, flagName, SETTINGS } from '../../src/config/settings.ts';
-import { Reason } from '../../src/health/instance-health.ts';
+import { Reason } from '../../src/health/reason.ts';
 import { V4_ERRORS } from '../../src/heartbeat-api/v4-refusal.ts';
 import { registerGauges } from '../../src/telemetry/gauges.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
@@ -59,10 +59,10 @@ function ownMetrics(): readonly string[] {
   registerGauges(metrics.registry, {
     instances: () => ({}),
     selfDoubtMs: () => 0,
-    queueDepth: () => ({ total: 0, background: 0 }),
-    workInProgress: () => ({ totalMs: 0, longestMs: 0 }),
-    activeWorkers: () => 0,
-    maxWorkers: () => 0,
+    controllers: () => [],
+    podsHeld: () => ({}),
+    storms: () => ({}),
+    objects: () => ({}),
     reflectors: () => [],
   });
   return metrics.registry

@@ -237,7 +237,7 @@ describe('Healthy', () => {
   });
 
   // A node is found to be not ready 40 to 50 s after it is: later than the deadline of a short time to live.
-  it.fails('of a silence that nothing explained at first is explained once the Pod tells why', () => {
+  it('of a silence that nothing explained at first is explained once the Pod tells why', () => {
     const bare = condition({ status: 'False', reason: silent.reason, message: silent.message });
     expect(healthyVerdict(silent, { ...NOTHING_ELSE, evidence: NODE }, bare)).toMatchObject({ reason: 'NodeNotReady' });
   });

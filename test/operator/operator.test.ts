@@ -181,6 +181,8 @@ describe('a store that fails', () => {
       asSeen: (store) => ({
         create: (draft) => (isDown ? Promise.resolve({ kind: 'unreachable', message: 'down' }) : store.create(draft)),
         writeStatus: (target, status) => store.writeStatus(target, status),
+        own: (target, owner) => store.own(target, owner),
+        report: (target, report) => store.report(target, report),
         remove: (target) => store.remove(target),
       }),
     });
@@ -201,6 +203,8 @@ describe('a store that fails', () => {
           throw new Error('mistake');
         },
         writeStatus: (target, status) => store.writeStatus(target, status),
+        own: (target, owner) => store.own(target, owner),
+        report: (target, report) => store.report(target, report),
         remove: (target) => store.remove(target),
       }),
     });

@@ -115,6 +115,8 @@ describe('stopping', () => {
       asSeen: (store) => ({
         create: () => new Promise(() => undefined),
         writeStatus: (target, status) => store.writeStatus(target, status),
+        own: (target, owner) => store.own(target, owner),
+        report: (target, report) => store.report(target, report),
         remove: (target) => store.remove(target),
       }),
     });

@@ -102,6 +102,8 @@ export class ClusterInMemory implements PodStore {
   beforeCallMs = 0;
   afterCallMs = 0;
   policyFault: (policy: ObservedPolicy) => PolicyOutcome | undefined = () => undefined;
+  /** Called when our condition on a Pod is about to change, with the Pod as it is until then. */
+  beforeWrite: (pod: ObservedPod, condition: Condition) => void = () => undefined;
   readonly policyStore: PolicyStore = { writeStatus: (target, status) => this.#writePolicy(target, status) };
   readonly #clock: Clock;
   #podFault: PodFault = () => undefined;
@@ -184,7 +186,9 @@ export class ClusterInMemory implements PodStore {
 
   #setCondition({ uid }: ObservedPod, condition: Condition): PodOutcome {
     const stored = this.pods.get(uid);
-    return stored === undefined ? { kind: 'absent' } : { kind: 'pod', pod: this.putPod({ ...stored, condition }) };
+    if (stored === undefined) return { kind: 'absent' };
+    this.beforeWrite(stored, condition);
+    return { kind: 'pod', pod: this.putPod({ ...stored, condition }) };
   }
 
   #writePolicy(target: ObservedPolicy, status: PolicyStatus): Promise<PolicyOutcome> {

@@ -19,7 +19,6 @@ export function policy(name: string, parts: Partial<ObservedPolicy> = {}): Obser
     priority: 0,
     selector: { matchLabels: {}, matchExpressions: [] },
     timing: undefined,
-    retentionSeconds: undefined,
     status: undefined,
     ...parts,
   };

@@ -49,6 +49,7 @@ interface Beater {
   readonly pod: string;
   readonly identity: InstanceIdentity;
   readonly sender: Sender | undefined;
+  readonly onBeat: () => void;
   intervalMs: number;
   nextWallMs: number;
 }
@@ -292,6 +293,7 @@ export class PodWorld {
         identity: identityWith(options.instanceId ?? pod, options.serviceId),
         intervalMs,
         sender: options.sender,
+        onBeat: options.onBeat ?? ((): void => undefined),
         nextWallMs: this.clock.wallMs(),
       });
     }
@@ -412,8 +414,8 @@ export class PodWorld {
     return {
       pods: this.cluster.pods.values().map(({ name, condition, isReady }) => ({ name, condition, isReady })),
       instances: this.memory.list().map(({ namespace, name, ownerUid, reported, status }) => {
-        const { lastHeartbeatWallMs: _, ...rest } = status ?? {};
-        return { namespace, name, ownerUid, reported, ...rest };
+        const { lastHeartbeatWallMs: _, ...told } = status ?? {};
+        return { namespace, name, ownerUid, reported, told };
       }),
       policies: this.cluster.policies.values().map(({ name, status }) => ({ name, status })),
     };
@@ -422,10 +424,15 @@ export class PodWorld {
   #beatWhatIsDue(): void {
     for (const beater of this.#beaters) {
       if (beater.nextWallMs > this.clock.wallMs()) continue;
-      beater.nextWallMs += beater.intervalMs;
+      // What could not be sent in time is not sent later.
+      while (beater.nextWallMs <= this.clock.wallMs()) beater.nextWallMs += beater.intervalMs;
       const sender = beater.sender ?? (this.hasPod(beater.pod) ? this.senderAt(beater.pod) : undefined);
-      if (sender === undefined) this.#beaters.delete(beater);
-      else expect(this.heartbeat(beater.identity, sender).kind).toBe('accepted');
+      if (sender === undefined) {
+        this.#beaters.delete(beater);
+        continue;
+      }
+      expect(this.heartbeat(beater.identity, sender).kind).toBe('accepted');
+      beater.onBeat();
     }
   }
 
@@ -487,6 +494,8 @@ export interface BeatOptions {
   readonly intervalMs?: number;
   /** Where the heartbeats come from; the Pod's first address if not said. */
   readonly sender?: Sender;
+  /** Called after each heartbeat. */
+  readonly onBeat?: () => void;
 }
 
 export interface ReportOptions {

@@ -7,13 +7,28 @@ import { startTestOperator } from '../support/http-operator.ts';
 const SOURCES: MetricSources = {
   instances: () => ({ fresh: 3, stale: 1 }),
   selfDoubtMs: () => 1_500,
-  queueDepth: () => ({ total: 4, background: 1 }),
-  workInProgress: () => ({ totalMs: 2_500, longestMs: 2_000 }),
-  activeWorkers: () => 2,
-  maxWorkers: () => 16,
+  controllers: () => [
+    {
+      controller: 'heartbeatinstance',
+      queueDepth: { total: 4, background: 1 },
+      workInProgress: { totalMs: 2_500, longestMs: 2_000 },
+      activeWorkers: 2,
+      maxWorkers: 16,
+    },
+    {
+      controller: 'pod',
+      queueDepth: { total: 1, background: 0 },
+      workInProgress: { totalMs: 0, longestMs: 0 },
+      activeWorkers: 1,
+      maxWorkers: 16,
+    },
+  ],
+  podsHeld: () => ({ StormHold: 8, RateLimited: 0 }),
+  storms: () => ({ workload: 1, node: 0, all: 0 }),
+  objects: () => ({ pods: 12, nodes: 2 }),
   reflectors: () => [
-    { resource: 'heartbeatinstances', isSynced: true, lastHeardSeconds: 1_700_000_000.5 },
-    { resource: 'pods', isSynced: false, lastHeardSeconds: undefined },
+    { resource: 'heartbeatinstances', isSynced: true, lastHeardSeconds: 1_700_000_000.5, ageSeconds: 0 },
+    { resource: 'pods', isSynced: false, lastHeardSeconds: undefined, ageSeconds: 2.5 },
   ],
 };
 
@@ -72,6 +87,14 @@ describe('from the start', () => {
     'heartbeat_operator_transitions_total{to="False",reason="HeartbeatExpired"}',
     'controller_runtime_reconcile_total{controller="heartbeatinstance",result="success"}',
     'controller_runtime_reconcile_total{controller="heartbeatinstance",result="error"}',
+    'controller_runtime_reconcile_total{controller="pod",result="success"}',
+    'workqueue_adds_total{name="pod",controller="pod"}',
+    'heartbeat_operator_pod_writes_total{status="False",reason="HeartbeatExpired"}',
+    'heartbeat_operator_pod_write_failures_total{result="refused"}',
+    'heartbeat_operator_pod_ready_unconfirmed_total',
+    'heartbeat_operator_storms_total{group="node"}',
+    'heartbeat_operator_identity_conflicts_total',
+    'heartbeat_operator_token_reviews_total{result="pod"}',
     'controller_runtime_reconcile_errors_total{controller="heartbeatinstance"}',
     'controller_runtime_reconcile_panics_total{controller="heartbeatinstance"}',
     'workqueue_adds_total{name="heartbeatinstance",controller="heartbeatinstance"}',
@@ -114,7 +137,10 @@ test('heartbeats are counted once each, however often they are scraped', async (
 
 test('states of the running operator are read at the moment of the scrape, in base units', async () => {
   let depth = { total: 4, background: 1 };
-  const metrics = gaugesOf({ ...SOURCES, queueDepth: () => depth });
+  const metrics = gaugesOf({
+    ...SOURCES,
+    controllers: () => SOURCES.controllers().map((state) => ({ ...state, queueDepth: depth })),
+  });
   await scrape(metrics);
   depth = { total: 9, background: 2 };
 
@@ -132,13 +158,19 @@ test('states of the running operator are read at the moment of the scrape, in ba
     'heartbeat_operator_reflector_synced{resource="pods"}': 0,
     'heartbeat_operator_reflector_last_event_timestamp_seconds{resource="heartbeatinstances"}': 1_700_000_000.5,
     'heartbeat_operator_reflector_last_event_timestamp_seconds{resource="pods"}': 0,
+    'heartbeat_operator_cache_age_seconds{resource="heartbeatinstances"}': 0,
+    'heartbeat_operator_cache_age_seconds{resource="pods"}': 2.5,
+    'heartbeat_operator_objects{resource="pods"}': 12,
+    'heartbeat_operator_pods_held{reason="StormHold"}': 8,
+    'heartbeat_operator_storms_active{group="workload"}': 1,
+    'controller_runtime_active_workers{controller="pod"}': 1,
   });
 });
 
 test('a reconciliation that fails counts as a result and as an error, one that is tried again only as a result', async () => {
   const metrics = new Metrics('1.2.3');
-  metrics.reconciled('error', 10);
-  metrics.reconciled('requeue', 10);
+  metrics.reconciled('heartbeatinstance', 'error', 10);
+  metrics.reconciled('heartbeatinstance', 'requeue', 10);
 
   const series = await scrape(metrics);
 

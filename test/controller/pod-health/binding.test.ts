@@ -246,7 +246,11 @@ describe('A StatefulSet', () => {
   it.each([
     { name: 'the address of the old one', isSameAddress: true, collectedAfterMs: 100 },
     { name: 'another address', isSameAddress: false, collectedAfterMs: 100 },
-    { name: 'the address of the old one, before the old object is collected', isSameAddress: true, collectedAfterMs: MINUTE },
+    {
+      name: 'the address of the old one, before the old object is collected',
+      isSameAddress: true,
+      collectedAfterMs: MINUTE,
+    },
     { name: 'another address, before the old object is collected', isSameAddress: false, collectedAfterMs: MINUTE },
   ])('I16: a namesake with a new uid and $name is another Pod, and is opened by its own heartbeats', async (row) => {
     const world = await PodWorld.started();
@@ -399,6 +403,23 @@ describe('Several instances in one Pod', () => {
   });
 });
 
+describe('Two containers of one service', () => {
+  it('I13: of which one dies after a restart of the operator, before the other was heard: its silence counts', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(2));
+    world.keepBeating(['web-0'], { instanceId: 'sidecar' });
+    await world.pass(6 * MINUTE);
+    await world.restart();
+    world.silence('web-0');
+    world.beat('web-0', 'sidecar');
+    await world.pass(10 * SECOND);
+    world.keepBeating(['web-0']);
+    await world.pass(TTL + SECOND);
+    world.expectHealthy('sidecar', 'False', 'HeartbeatExpired');
+    world.expectPod('web-0', 'False', 'HeartbeatExpired');
+  });
+});
+
 describe('A container that restarts and takes a new instance id', () => {
   it('goes on serving: the old instance is superseded at its deadline, and its object goes after one time to live', async () => {
     const world = await PodWorld.started();
@@ -415,6 +436,20 @@ describe('A container that restarts and takes a new instance id', () => {
     await world.pass(10 * SECOND);
     expect(world.objects('web-0')).toEqual([]);
     world.expectServing('web-0');
+    expect(world.cluster.podWrites.filter(({ name, status }) => name === 'web-0' && status === 'False')).toEqual([]);
+  });
+
+  it('within the second in which the old one last beat goes on serving as well', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(2));
+    world.silence('web-0');
+    await world.pass(SECOND - (world.clock.wallMs() % SECOND) + 100);
+    world.beat('web-0');
+    await world.pass(100);
+    world.keepBeating(['web-0'], { instanceId: 'second' });
+    await world.pass(TTL + SECOND);
+    world.expectServing('web-0');
+    world.expectHealthy('web-0', 'Unknown', 'Superseded');
     expect(world.cluster.podWrites.filter(({ name, status }) => name === 'web-0' && status === 'False')).toEqual([]);
   });
 

@@ -160,6 +160,22 @@ describe('A steady fleet', () => {
     expect(world.conditions()).toEqual(before);
   }, 30_000);
 
+  it.each([HOUR, -HOUR])('I4: does not notice that somebody sets the calendar by %d ms', async (ms) => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(6));
+    world.silence('web-0');
+    await world.pass(TTL + SECOND);
+    world.clock.jumpWall(ms);
+    world.silence(names(6));
+    world.keepBeating(names(6).slice(1));
+    const writes = world.cluster.podWrites.length;
+    await world.pass(2 * TTL);
+    expect(world.cluster.podWrites.length).toBe(writes);
+    world.beat('web-0');
+    await world.pass(SECOND);
+    expect(world.servingOf(names(6))).toEqual(names(6));
+  });
+
   it('I15: with withdrawn, held, paused and overridden Pods in it causes no Pod write either', async () => {
     const world = await PodWorld.started();
     await world.givenServing(names(4));

@@ -125,6 +125,24 @@ describe('Between the grant and the write', () => {
     expect(falseWrites(world)).toEqual([]);
   });
 
+  it('I11: the end of all others of its workload prevents the withdrawal', async () => {
+    const world = await underWay();
+    world.removePod('web-1');
+    world.removePod('web-2');
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual([]);
+    world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
+  });
+
+  it('I11: others of its workload that became unready prevent the withdrawal', async () => {
+    const world = await underWay();
+    world.changePod('web-1', { isReadyButForGate: false });
+    world.changePod('web-2', { isReadyButForGate: false });
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual([]);
+    world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
+  });
+
   it('I1: time in which we could not hear prevents it: after a stall the Pod has its time to live again', async () => {
     const world = await PodWorld.started();
     await world.givenServing(names(3));
@@ -209,6 +227,24 @@ describe('A watch of Pods that is frozen', () => {
     world.beat('web-0');
     await world.pass(SECOND);
     world.expectServing('web-0');
+  });
+
+  it('I11: while the others of a workload ended leads to no withdrawal of the last one when it is whole again', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(3));
+    world.silence('web-0');
+    world.beat('web-0');
+    await world.pass(TTL - 10 * SECOND);
+    world.freezeWatches();
+    await world.pass(SECOND);
+    world.removePod('web-1');
+    world.removePod('web-2');
+    await world.pass(13 * SECOND);
+    expect(falseWrites(world)).toEqual([]);
+    await world.thawWatches();
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual([]);
+    world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
   });
 
   it('for less than the bound changes nothing', async () => {

@@ -9,7 +9,6 @@ const RECEIVED = 'True/HeartbeatReceived';
 const NOT_ENFORCED = 'True/NotEnforced';
 
 const SHORT = { intervalSeconds: 10, times: 2 };
-const SHORT_TTL = 30 * SECOND;
 
 /** Selects the Pods with the label `tier: <tier>`. */
 function tier(value: string): Pick<ObservedPolicy, 'selector'> {

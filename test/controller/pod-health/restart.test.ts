@@ -361,6 +361,39 @@ describe('After a restart', () => {
   });
 });
 
+describe('I13: a container that took a new instance id within a second', () => {
+  it('of the last heartbeat of the old one, before the operator restarts, is not withdrawn', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(3));
+    world.silence('web-0');
+    await world.pass(SECOND - (world.clock.wallMs() % SECOND) + 100);
+    world.beat('web-0');
+    await world.pass(100);
+    world.keepBeating(['web-0'], { instanceId: 'second' });
+    await world.pass(TTL + SECOND);
+    world.expectHealthy('web-0', 'Unknown', 'Superseded');
+    await world.restart();
+    await world.pass(3 * TTL);
+    expect(world.cluster.podWrites.filter(({ status }) => status === 'False')).toEqual([]);
+    world.expectServing('web-0');
+  });
+
+  it('of the first heartbeat of the old one, while the operator restarts, is not withdrawn', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(3));
+    await world.pass(SECOND - (world.clock.wallMs() % SECOND) + 100);
+    world.silence('web-0');
+    world.beat('web-0', 'second');
+    await world.pass(100);
+    await world.restart();
+    await world.pass(100);
+    world.keepBeating(['web-0'], { instanceId: 'third' });
+    await world.pass(3 * TTL);
+    expect(world.cluster.podWrites.filter(({ status }) => status === 'False')).toEqual([]);
+    world.expectServing('web-0');
+  });
+});
+
 describe('I14: a crash between two writes converges', () => {
   it('when the instance says False and the Pod was not written', async () => {
     const world = await PodWorld.started();
@@ -373,7 +406,7 @@ describe('I14: a crash between two writes converges', () => {
     world.expectServing('web-0');
     world.cluster.heal();
     await world.restart();
-    await world.pass(SECOND);
+    await world.pass(TTL + SECOND);
     world.expectPod('web-0', 'False', 'HeartbeatExpired');
     world.expectSynced('web-0', 'True', 'PodConditionCurrent');
   });
@@ -406,6 +439,25 @@ describe('I14: a crash between two writes converges', () => {
     await world.pass(TTL + SECOND);
     expect(world.pod('web-0').condition?.status).toBe('False');
     world.expectHealthy('web-0', 'False', 'NotHeardSinceObserverStart');
+  });
+
+  it('I2: when a Pod that came back was opened and its instance was not written: it stays open', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(3));
+    world.silence('web-0');
+    await world.pass(TTL + SECOND);
+    world.expectPod('web-0', 'False', 'HeartbeatExpired');
+    const { length } = world.cluster.podWrites;
+    world.instances.failWhenever(() => ({ kind: 'unreachable', message: 'away' }));
+    world.keepBeating(['web-0']);
+    await world.pass(10 * SECOND);
+    world.expectServing('web-0');
+    world.expectHealthy('web-0', 'False', 'HeartbeatExpired');
+    world.instances.heal();
+    await world.restart();
+    await world.pass(2 * TTL);
+    world.expectServing('web-0');
+    expect(world.cluster.podWrites.slice(length).filter(({ status }) => status === 'False')).toEqual([]);
   });
 
   it('when a Pod that came back was not opened: it is by the next heartbeat', async () => {

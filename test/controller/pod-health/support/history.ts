@@ -1,0 +1,399 @@
+import type { Condition } from '../../../../src/health/condition.ts';
+import type { ReportedValue } from '../../../../src/health/observed-instance.ts';
+import type { ObservedPod } from '../../../../src/health/observed-pod.ts';
+import type { Enforcement } from '../../../../src/health/observed-policy.ts';
+import type { ReportAnswer } from '../../../../src/liveness/report-answer.ts';
+import { keyOf } from '../../../../src/liveness/instance-key.ts';
+import { SECOND } from '../../../support/builders.ts';
+import type { Kubelet } from '../../../support/cluster-in-memory.ts';
+import { identityWith, PodWorld } from '../../../support/pod-world.ts';
+
+/** Something that happens. `slot` is a place in a workload; the Pod in it comes and goes. */
+export type Move =
+  | { readonly kind: 'beat' | 'silence' | 'restartContainer' | 'remove' | 'terminate' | 'add'; readonly slot: number }
+  | { readonly kind: 'report'; readonly slot: number; readonly value: ReportedValue }
+  | { readonly kind: 'stranger'; readonly slot: number; readonly victim: number; readonly isReport: boolean }
+  | { readonly kind: 'policy'; readonly enforcement: Enforcement | 'deleted' }
+  | { readonly kind: 'operator'; readonly last: 'instances' | 'pods'; readonly awayMs: number }
+  | { readonly kind: 'stall'; readonly ms: number }
+  | { readonly kind: 'fault'; readonly fault: Fault }
+  | { readonly kind: 'kubelet'; readonly kubelet: Kubelet }
+  | { readonly kind: 'collected'; readonly afterMs: number }
+  | { readonly kind: 'heal' }
+  | { readonly kind: 'pass'; readonly ms: number };
+
+export type Fault = 'podsAway' | 'instancesAway' | 'podsForbidden' | 'conflicts' | 'slowCalls' | 'frozen';
+
+export const SLOTS = 9;
+
+const INTERVAL_MS = 5 * SECOND;
+export const TTL_MS = 2 * INTERVAL_MS;
+
+/** How long a container is down at least when it restarts. */
+const RESTART_MS = 100;
+
+/** How long a grant stands, and a call takes that carries it out: so long may pass between the question and the write. */
+const SETTLED_MS = 16 * SECOND;
+
+/** What is true of the application in a slot, whatever the operator believes. */
+interface Application {
+  readonly name: string;
+  readonly workload: string;
+  readonly hasGate: boolean;
+  /** The uid of the Pod in the slot. */
+  uid: string | undefined;
+  isBeating: boolean;
+  /** The instance id that it has now; another one with every restart of the container. */
+  instanceId: string;
+  idCount: number;
+}
+
+interface Report {
+  readonly value: ReportedValue;
+}
+
+/**
+ * Random things that happen to a small fleet, and what is true of it meanwhile, kept apart from what the operator
+ * believes. What must never be is collected in `violations` at the moment at which it happens.
+ */
+export class History {
+  readonly world: PodWorld;
+  readonly violations: string[] = [];
+  readonly applications: readonly Application[];
+  /** When an instance was last heard, by its id. Who sent it is all one: it counts as heard. */
+  readonly #heardWallMs = new Map<string, number>();
+  /** The ids that a Pod ever sent beside its own, by its uid: when they fall silent, that is its own doing. */
+  readonly #borrowedIds = new Map<string, Set<string>>();
+  /** What the Pod said of itself and may stand, by its uid, the oldest first: what came before an acknowledged report is past. */
+  readonly #reports = new Map<string, readonly Report[]>();
+  /** When something last happened to a workload without which a write may have been decided. */
+  readonly #disturbedWallMs = new Map<string, number>();
+  readonly #freeAddresses: string[] = [];
+  #enforcement: Enforcement | 'deleted' = 'deleted';
+  #isFrozen = false;
+
+  private constructor(world: PodWorld) {
+    this.world = world;
+    this.applications = Array.from({ length: SLOTS }, (_, slot) => {
+      const workload = ['web', 'web', 'web', 'web', 'api', 'api', 'api', 'plain', 'plain'][slot] ?? '';
+      const name = `${workload}-${slot}`;
+      const hasGate = workload !== 'plain';
+      return { name, workload, hasGate, uid: undefined, isBeating: false, instanceId: name, idCount: 0 };
+    });
+    world.cluster.beforeWrite = (pod, condition) => this.#checkWrite(pod, condition);
+  }
+
+  static async begun(): Promise<History> {
+    const world = await PodWorld.started({ timing: { intervalSeconds: INTERVAL_MS / SECOND, times: 1 } });
+    const history = new History(world);
+    for (const slot of history.applications.keys()) {
+      history.#add(slot);
+      history.#beat(slot);
+    }
+    await history.#pass(2 * SECOND);
+    return history;
+  }
+
+  async make(move: Move): Promise<void> {
+    switch (move.kind) {
+      case 'beat':
+        this.#beat(move.slot);
+        break;
+      case 'silence':
+        this.#silence(move.slot);
+        break;
+      case 'restartContainer':
+        await this.#restartContainer(move.slot);
+        break;
+      case 'remove':
+        this.#remove(move.slot);
+        break;
+      case 'terminate':
+        this.#terminate(move.slot);
+        break;
+      case 'add':
+        this.#add(move.slot);
+        break;
+      case 'report':
+        this.#report(move.slot, move.value);
+        break;
+      case 'stranger':
+        this.#beStranger(move.slot, move.victim, move.isReport);
+        break;
+      case 'policy':
+        this.#setPolicy(move.enforcement);
+        break;
+      case 'operator':
+        await this.#restartOperator(move.last, move.awayMs);
+        break;
+      case 'stall':
+        await this.world.clock.stall(move.ms);
+        break;
+      case 'fault':
+        this.#fail(move.fault);
+        break;
+      case 'kubelet':
+        this.world.cluster.kubelet = move.kubelet;
+        this.#disturbAll();
+        break;
+      case 'collected':
+        this.world.collectedAfterMs = move.afterMs;
+        break;
+      case 'heal':
+        await this.heal();
+        break;
+      case 'pass':
+        await this.#pass(move.ms);
+        break;
+    }
+    await this.#pass(0);
+  }
+
+  /** All faults end. */
+  async heal(): Promise<void> {
+    this.world.cluster.heal();
+    this.world.instances.heal();
+    this.world.cluster.kubelet = 'prompt';
+    if (this.#isFrozen) await this.world.thawWatches();
+    this.#isFrozen = false;
+  }
+
+  /** Faults end and time passes, so that all that is to be written is. */
+  async rest(): Promise<void> {
+    await this.heal();
+    await this.#pass(150 * SECOND);
+  }
+
+  get enforcement(): Enforcement {
+    return this.#enforcement === 'deleted' ? 'Gate' : this.#enforcement;
+  }
+
+  podOf({ uid }: Application): ObservedPod | undefined {
+    return uid === undefined ? undefined : this.world.cluster.pods.get(uid);
+  }
+
+  /** Whether a report may stand by which the Pod took itself out of service. */
+  mayBeReportedDown(uid: string): boolean {
+    return (this.#reports.get(uid) ?? []).some(({ value }) => value !== 'UP' && value !== 'TESTING');
+  }
+
+  /** Whether everything that the Pod ever sent, its own present instance and borrowed ids, was heard within the time to live. */
+  isAllFresh(application: Application): boolean {
+    const ids = [application.instanceId, ...this.borrowedIdsOf(application)];
+    return ids.every((id) => this.#isFresh(id));
+  }
+
+  /** Whether another Pod sent the id of this one, and so may have been taken for its Pod. */
+  isIdBorrowed({ instanceId }: Application): boolean {
+    return [...this.#borrowedIds.values()].some((ids) => ids.has(instanceId));
+  }
+
+  borrowedIdsOf({ uid }: Application): readonly string[] {
+    return uid === undefined ? [] : [...(this.#borrowedIds.get(uid) ?? [])];
+  }
+
+  #isFresh(instanceId: string): boolean {
+    const heardWallMs = this.#heardWallMs.get(instanceId);
+    return heardWallMs !== undefined && this.world.clock.wallMs() - heardWallMs < TTL_MS;
+  }
+
+  #application(slot: number): Application {
+    const application = this.applications[slot % SLOTS];
+    if (application === undefined) throw new Error(`no slot ${slot}`);
+    return application;
+  }
+
+  #hear(instanceId: string): void {
+    this.#heardWallMs.set(instanceId, this.world.clock.wallMs());
+  }
+
+  /** Time passes in small steps, so that what was heard is known to the second. */
+  async #pass(ms: number): Promise<void> {
+    const untilWallMs = this.world.clock.wallMs() + ms;
+    do {
+      await this.world.pass(Math.min(SECOND, Math.max(0, untilWallMs - this.world.clock.wallMs())));
+    } while (this.world.clock.wallMs() < untilWallMs);
+  }
+
+  #beat(slot: number): void {
+    const application = this.#application(slot);
+    if (this.podOf(application)?.isTerminating !== false || application.isBeating) return;
+    application.isBeating = true;
+    const { name, instanceId } = application;
+    this.world.keepBeating([name], { instanceId, onBeat: () => this.#hear(instanceId) });
+  }
+
+  #silence(slot: number): void {
+    const application = this.#application(slot);
+    application.isBeating = false;
+    this.world.silence(application.name);
+  }
+
+  async #restartContainer(slot: number): Promise<void> {
+    const application = this.#application(slot);
+    if (this.podOf(application)?.isTerminating !== false) return;
+    this.#silence(slot);
+    await this.#pass(RESTART_MS);
+    application.idCount += 1;
+    application.instanceId = `${application.name}-${application.idCount}`;
+    this.#beat(slot);
+  }
+
+  #remove(slot: number): void {
+    const application = this.#application(slot);
+    const pod = this.podOf(application);
+    if (pod === undefined) return;
+    this.#silence(slot);
+    this.world.removePod(application.name);
+    this.#freeAddresses.push(...pod.addresses);
+    application.uid = undefined;
+    this.#disturb(application.workload);
+  }
+
+  #terminate(slot: number): void {
+    const application = this.#application(slot);
+    if (this.podOf(application) === undefined) return;
+    this.#silence(slot);
+    this.world.terminate(application.name);
+    this.#disturb(application.workload);
+  }
+
+  /** The address that was freed first is the first to be used again. */
+  #add(slot: number): void {
+    const application = this.#application(slot);
+    if (this.podOf(application) !== undefined) return;
+    const { name, workload, hasGate } = application;
+    const address = this.#freeAddresses.shift();
+    const parts = { workload: `StatefulSet/${workload}`, hasGate, nodeName: `node-${slot % 3}` };
+    application.uid = this.world.addPod(name, address === undefined ? parts : { ...parts, addresses: [address] }).uid;
+  }
+
+  #report(slot: number, value: ReportedValue): void {
+    const application = this.#application(slot);
+    const pod = this.podOf(application);
+    if (pod === undefined || !application.isBeating) return;
+    const { name, instanceId } = application;
+    const report = { value };
+    this.#reports.set(pod.uid, [...(this.#reports.get(pod.uid) ?? []), report]);
+    void this.#noteAnswer(pod.uid, report, this.world.report(value, { instanceId, from: name }));
+  }
+
+  async #noteAnswer(uid: string, report: Report, answer: Promise<ReportAnswer>): Promise<void> {
+    const { kind } = await answer;
+    const reports = this.#reports.get(uid) ?? [];
+    if (kind === 'stored') this.#reports.set(uid, reports.slice(reports.indexOf(report)));
+  }
+
+  #beStranger(slot: number, victimSlot: number, isReport: boolean): void {
+    const stranger = this.#application(slot);
+    const { instanceId } = this.#application(victimSlot);
+    if (this.podOf(stranger) === undefined || slot === victimSlot || stranger.uid === undefined) return;
+    if (isReport) {
+      void this.world.report('DOWN', { instanceId, from: stranger.name });
+      return;
+    }
+    const borrowed = this.#borrowedIds.get(stranger.uid) ?? new Set();
+    this.#borrowedIds.set(stranger.uid, borrowed.add(instanceId));
+    this.world.beat(stranger.name, instanceId);
+    this.#hear(instanceId);
+  }
+
+  #setPolicy(enforcement: Enforcement | 'deleted'): void {
+    this.#enforcement = enforcement;
+    this.#disturbAll();
+    if (enforcement === 'deleted') this.world.removePolicy('rules');
+    else this.world.putPolicy('rules', { enforcement });
+  }
+
+  async #restartOperator(last: 'instances' | 'pods', awayMs: number): Promise<void> {
+    this.world.kill();
+    this.#isFrozen = false;
+    await this.world.clock.advance(awayMs);
+    this.world.startHearing();
+    await this.world.learnWhatIsStored(last);
+  }
+
+  #fail(fault: Fault): void {
+    const { cluster, instances } = this.world;
+    const away = { kind: 'unreachable', message: 'away' } as const;
+    switch (fault) {
+      case 'podsAway':
+        cluster.failPodsWhenever(() => away);
+        break;
+      case 'podsForbidden':
+        cluster.failPodsWhenever((_, { name }) =>
+          name === 'web-0' ? { kind: 'refused', reason: 'Forbidden', message: 'no' } : undefined,
+        );
+        break;
+      case 'instancesAway':
+        instances.failWhenever(() => away);
+        break;
+      case 'conflicts':
+        instances.failWhenever(() => ({ kind: 'conflict' }));
+        break;
+      case 'slowCalls':
+        cluster.beforeCallMs = 2 * SECOND;
+        cluster.afterCallMs = SECOND;
+        break;
+      case 'frozen':
+        if (this.#isFrozen) return;
+        this.#isFrozen = true;
+        this.world.freezeWatches();
+        break;
+    }
+  }
+
+  #disturb(workload: string): void {
+    this.#disturbedWallMs.set(workload, this.world.clock.wallMs());
+  }
+
+  #disturbAll(): void {
+    for (const { workload } of this.applications) this.#disturb(workload);
+  }
+
+  /** What must hold of every write that closes a Pod which is open. */
+  #checkWrite(pod: ObservedPod, condition: Condition): void {
+    const application = this.applications.find(({ uid }) => uid === pod.uid);
+    if (application === undefined) {
+      this.#violate(pod, condition, 'it is gone');
+      return;
+    }
+    if (pod.isTerminating && !this.#mayBeUnknown(application)) this.#violate(pod, condition, 'it is being deleted');
+    if (condition.status === 'True') return;
+    const isByReport = condition.reason.startsWith('Reported');
+    if (isByReport && !this.mayBeReportedDown(pod.uid)) this.#violate(pod, condition, 'it did not report it');
+    if (condition.status === 'False' && !isByReport && this.isAllFresh(application)) {
+      this.#violate(pod, condition, 'all it ever sent is fresh');
+    }
+    if (pod.hasGate && pod.condition?.status === 'True') this.#checkWithdrawal(application, pod, condition);
+  }
+
+  #checkWithdrawal(application: Application, pod: ObservedPod, condition: Condition): void {
+    const { name } = application;
+    if (condition.status === 'Unknown') this.#violate(pod, condition, 'an open Pod became Unknown');
+    if (this.#mayBeUnknown(application)) return;
+    if (this.enforcement !== 'Gate') this.#violate(pod, condition, 'the policy says otherwise');
+    const others = this.world.cluster.pods
+      .values()
+      .filter((other) => other.workload === pod.workload && other.name !== name && isServing(other));
+    if (others.length === 0) this.#violate(pod, condition, 'it is the last of its workload');
+  }
+
+  /** Whether what happened to the workload of late may not be known yet where a write was decided. */
+  #mayBeUnknown({ workload }: Application): boolean {
+    return this.#isFrozen || this.world.clock.wallMs() - (this.#disturbedWallMs.get(workload) ?? 0) < SETTLED_MS;
+  }
+
+  #violate({ name, uid }: ObservedPod, { status, reason }: Condition, why: string): void {
+    this.violations.push(`${name} (${uid}) was written ${status}/${reason}, but ${why}`);
+  }
+}
+
+function isServing({ isReady, isTerminating, hasGate, condition }: ObservedPod): boolean {
+  return isReady && !isTerminating && (!hasGate || condition?.status === 'True');
+}
+
+/** The present instance of an application as the operator sees it: to which Pod it is bound. */
+export function boundUidOf({ world }: History, { instanceId }: { readonly instanceId: string }): string | undefined {
+  return world.loop.bindings.refOf(keyOf(identityWith(instanceId)))?.uid;
+}

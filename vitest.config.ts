@@ -9,6 +9,8 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/api/**', 'test/cluster/**', 'node_modules/**'],
+          // Not 0: where there is one worker only, vitest runs that group last.
+          sequence: { groupOrder: 1 },
           testTimeout: 10_000,
         },
       },
@@ -16,6 +18,7 @@ export default defineConfig({
         test: {
           name: 'api',
           include: ['test/api/**/*.test.ts'],
+          sequence: { groupOrder: 2 },
           globalSetup: ['test/control-plane/global-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -27,6 +30,8 @@ export default defineConfig({
         test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
+          // Last and alone, since it measures how fast a cluster is.
+          sequence: { groupOrder: 3 },
           // A first run installs packages and builds Kubernetes.
           testTimeout: 180_000,
           hookTimeout: 30 * 60_000,

@@ -54,6 +54,8 @@ function silentPatch(object: unknown): Patch {
     fresh: silent,
     healthy: silent,
     podSynced: { ...silent, reason: 'NotBound', message: 'The instance is not bound to a Pod.' },
+    identityConflict: undefined,
+    podRef: undefined,
     healthySummary: 'False',
     lastHeartbeatWallMs: wallMs,
     expiredWallMs: wallMs,

@@ -1,12 +1,14 @@
 import { instanceKey } from '../../src/liveness/instance-key.ts';
 import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
 import { SelfDoubt } from '../../src/liveness/self-doubt.ts';
+import { addressSender } from '../../src/liveness/sender.ts';
 import { flatten } from '../../src/liveness/slot-table.ts';
 import { identityAt } from '../support/fleet.ts';
 import { answerParent } from './child-process.ts';
 
 /** The engine alone, with keys as the intake makes them. */
 const TTL_MS = 120_000;
+const HOME = addressSender('10.0.0.1');
 
 answerParent({
   bytesPerInstance(instances: number): number {
@@ -24,7 +26,7 @@ answerParent({
 function fill(engine: LivenessEngine, instances: number): void {
   for (let index = 0; index < instances; index += 1) {
     const { domain, projectId, serviceId, instanceId } = identityAt(index);
-    engine.adopt(flatten(instanceKey(domain, projectId, serviceId, instanceId)), TTL_MS, index);
+    engine.adopt(flatten(instanceKey(domain, projectId, serviceId, instanceId)), TTL_MS, index, HOME);
   }
 }
 

@@ -5,6 +5,7 @@ import { Sweeper } from '../../src/controller/sweeper.ts';
 import { type InstanceKey, keyOf } from '../../src/liveness/instance-key.ts';
 import { LivenessEngine } from '../../src/liveness/liveness-engine.ts';
 import { SelfDoubt } from '../../src/liveness/self-doubt.ts';
+import { addressSender } from '../../src/liveness/sender.ts';
 import { flatten } from '../../src/liveness/slot-table.ts';
 import { identityAt } from '../support/fleet.ts';
 import { type Stalls, StallSampler } from '../support/stall-sampler.ts';
@@ -12,6 +13,7 @@ import { answerParent } from './child-process.ts';
 
 /** The engine and the sweeper, with a fleet whose deadlines come all at once and have all moved. */
 const TTL_MS = 3_000;
+const HOME = addressSender('10.0.0.1');
 /** Heartbeats arrive in the middle of the time to live. */
 const HEARD_AFTER_MS = 1_500;
 const HEARD_IN_TURN = 1_000;
@@ -22,7 +24,7 @@ answerParent({
     const engine = new LivenessEngine(selfDoubt);
     const keys = Array.from({ length: instances }, (_, index) => flatten(keyOf(identityAt(index))));
     const startMs = systemClock.nowMs();
-    for (const key of keys) engine.adopt(key, TTL_MS, startMs);
+    for (const key of keys) engine.adopt(key, TTL_MS, startMs, HOME);
     const sweeper = new Sweeper({
       clock: systemClock,
       engine,
@@ -50,7 +52,7 @@ answerParent({
 
 async function hear(engine: LivenessEngine, keys: readonly InstanceKey[], nowMs: number): Promise<void> {
   for (const [index, key] of keys.entries()) {
-    engine.record(key, nowMs);
+    engine.record(key, nowMs, HOME);
     if (index % HEARD_IN_TURN === 0) await systemClock.turn();
   }
 }
@@ -64,6 +66,8 @@ const silentObserver: LoopObserver = {
   created: () => undefined,
   removed: () => undefined,
   refreshed: () => undefined,
+  bound: () => undefined,
+  reported: () => undefined,
   reconciled: () => undefined,
   failed: () => undefined,
   held: () => undefined,

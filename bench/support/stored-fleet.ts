@@ -11,6 +11,7 @@ import { parseWatchEvent } from '../../src/kubernetes/watch-event.ts';
 import { watchLines } from '../../src/kubernetes/watch-lines.ts';
 import { keyOf } from '../../src/liveness/instance-key.ts';
 import type { Backend } from '../../src/operator/backend.ts';
+import { memoryBackend } from '../../src/operator/memory-backend.ts';
 import { identityAt } from './fleet.ts';
 
 const NAMESPACE = 'default';
@@ -36,15 +37,19 @@ export interface FleetBackend extends Backend {
  */
 export function storedFleetBackend({ file, keepsList = false }: StoredFleetOptions): FleetBackend {
   const store = new SlowStore();
+  const noPods = memoryBackend(() => 0);
   let told: readonly ObservedInstance[] = [];
   let listener: ResourceListener<ObservedInstance> | undefined;
   return {
+    ...noPods,
     store,
     namespace: NAMESPACE,
-    start(given, onFailure) {
+    start(listeners, onFailure) {
+      const { instances: given, pods, nodes, policies } = listeners;
       listener = given;
       store.listener = given;
       const run = async (): Promise<void> => {
+        for (const absent of [pods, nodes, policies]) await absent.replaced([]);
         const items = await tell(file, given);
         if (keepsList) told = items;
       };
@@ -53,9 +58,6 @@ export function storedFleetBackend({ file, keepsList = false }: StoredFleetOptio
     async listAnew() {
       await listener?.replaced(told);
     },
-    stopWatching: () => Promise.resolve(),
-    close: () => Promise.resolve(),
-    reflectors: () => [],
   };
 }
 
@@ -120,7 +122,12 @@ const FIRST_WRITTEN_VERSION = 1_000_000_000;
 /** A fresh instance as the API server prints it. */
 function storedText(index: number, ttlSeconds: number): string {
   const identity = identityAt(index);
-  const draft = encodeDraft(resourceName(keyOf(identity)), NAMESPACE, identity) as { metadata: object; spec: object };
+  const draft = encodeDraft({
+    name: resourceName(keyOf(identity)),
+    namespace: NAMESPACE,
+    identity,
+    owner: undefined,
+  }) as { metadata: object; spec: object };
   const writtenAt = '2026-01-01T00:00:00Z';
   return JSON.stringify({
     ...draft,
@@ -158,6 +165,8 @@ function freshStatus(ttlSeconds: number): InstanceStatus {
     fresh: heard,
     healthy: heard,
     podSynced: { ...heard, status: 'False', reason: 'NotBound', message: 'The instance is not bound to a Pod.' },
+    identityConflict: undefined,
+    podRef: undefined,
     healthySummary: 'True',
     lastHeartbeatWallMs: 1_767_225_600_123,
     expiredWallMs: undefined,
@@ -181,6 +190,14 @@ class SlowStore implements InstanceStore {
     const instance = { ...target, status, resourceVersion: String(this.#version) };
     this.listener?.changed(instance);
     return { kind: 'written', instance };
+  }
+
+  async own(): Promise<never> {
+    throw new Error('there are no Pods');
+  }
+
+  async report(): Promise<never> {
+    throw new Error('nobody reports anything');
   }
 
   async remove(): Promise<never> {

@@ -260,7 +260,7 @@ export class Loop {
   async #restore(): Promise<void> {
     const { clock } = this.#parts;
     let restored = 0;
-    for (const object of [...this.cache.winners()]) {
+    for (const object of Array.from(this.cache.winners())) {
       const ref = object.status?.podRef;
       // An object in another namespace could name whatever Pod it likes.
       const isOwn = ref !== undefined && isProof(ref.matchedBy) && ref.namespace === object.namespace;

@@ -48,24 +48,44 @@ export class StatusReporter {
   }
 
   async report(key: InstanceKey, value: ReportedValue, receivedAtMs: number, sender: Sender): Promise<ReportAnswer> {
-    const { engine, cache, bindings, isReady } = this.#parts;
-    if (isReady() && engine.look(key) === undefined && !cache.has(key)) return { kind: 'unknownInstance' };
-    if (isReady() && bindings.isForeign(key, sender)) return { kind: 'foreignSender' };
     if (this.#pending >= PENDING_MAX) return { kind: 'notStored', detail: 'too many reports are under way' };
-    if ((this.#newestMs.get(key) ?? Number.NEGATIVE_INFINITY) > receivedAtMs) return { kind: 'stored' };
-    this.#remember(key, receivedAtMs);
     this.#pending += 1;
-    let isStored = false;
     try {
-      const answer = await this.#store(key, value, receivedAtMs, sender);
-      isStored = answer.kind === 'stored';
-      this.#parts.observer.reported(key, value, isStored);
-      return answer;
+      const giveUpMs = this.#parts.clock.nowMs() + PATIENCE_MS;
+      return (
+        (await this.#refusal(key, sender, giveUpMs)) ?? (await this.#keep(key, value, receivedAtMs, sender, giveUpMs))
+      );
     } finally {
       this.#pending -= 1;
-      // Of one that was not stored nothing is known that an older one could contradict.
-      if (!isStored && this.#newestMs.get(key) === receivedAtMs) this.#newestMs.delete(key);
     }
+  }
+
+  /** Why a report is not taken; waits until it is known which instances exist, and whose they are. */
+  async #refusal(key: InstanceKey, sender: Sender, giveUpMs: number): Promise<ReportAnswer | undefined> {
+    const { clock, engine, cache, bindings, isReady } = this.#parts;
+    while (!isReady()) {
+      if (clock.nowMs() >= giveUpMs) return { kind: 'notStored', detail: 'the stored instances are not known yet' };
+      await this.#rest(RETRY_MS);
+    }
+    if (engine.look(key) === undefined && !cache.has(key)) return { kind: 'unknownInstance' };
+    return bindings.isForeign(key, sender) ? { kind: 'foreignSender' } : undefined;
+  }
+
+  async #keep(
+    key: InstanceKey,
+    value: ReportedValue,
+    receivedAtMs: number,
+    sender: Sender,
+    giveUpMs: number,
+  ): Promise<ReportAnswer> {
+    if ((this.#newestMs.get(key) ?? Number.NEGATIVE_INFINITY) > receivedAtMs) return { kind: 'stored' };
+    this.#remember(key, receivedAtMs);
+    const answer = await this.#store(key, value, receivedAtMs, sender, giveUpMs);
+    const isStored = answer.kind === 'stored';
+    this.#parts.observer.reported(key, value, isStored);
+    // Of one that was not stored nothing is known that an older one could contradict.
+    if (!isStored && this.#newestMs.get(key) === receivedAtMs) this.#newestMs.delete(key);
+    return answer;
   }
 
   #remember(key: InstanceKey, receivedAtMs: number): void {
@@ -75,16 +95,21 @@ export class StatusReporter {
     if (this.#newestMs.size > REMEMBERED_MAX && oldest !== undefined) this.#newestMs.delete(oldest);
   }
 
-  async #store(key: InstanceKey, value: ReportedValue, receivedAtMs: number, sender: Sender): Promise<ReportAnswer> {
-    const { clock, cache, bindings, store, isReady } = this.#parts;
+  async #store(
+    key: InstanceKey,
+    value: ReportedValue,
+    receivedAtMs: number,
+    sender: Sender,
+    giveUpMs: number,
+  ): Promise<ReportAnswer> {
+    const { clock, cache, bindings, store } = this.#parts;
     const wallMs = Math.round(clock.wallMs() - (clock.nowMs() - receivedAtMs));
-    const giveUpMs = clock.nowMs() + PATIENCE_MS;
     let detail = 'the object of the instance is not there yet';
     let restMs = RETRY_MS;
     for (;;) {
       // A newer one came: what this one says is past.
       if (this.#newestMs.get(key) !== receivedAtMs) return { kind: 'stored' };
-      const observed = isReady() ? cache.get(key)?.winner : undefined;
+      const observed = cache.get(key)?.winner;
       if (observed !== undefined) {
         if (bindings.isForeign(key, sender)) return { kind: 'foreignSender' };
         const outcome = await store.report(observed, { value, wallMs, podUid: bindings.provedPod(sender)?.uid });

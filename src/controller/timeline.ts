@@ -83,7 +83,7 @@ export interface TimelineLimits {
 }
 
 /** An entry takes some 350 bytes, and so all of them together no more than 25 MB. Most instances have two or three. */
-export const TIMELINE_LIMITS: TimelineLimits = { entriesMax: 16, instancesMax: 20_000, totalEntriesMax: 65_536 };
+const TIMELINE_LIMITS: TimelineLimits = { entriesMax: 16, instancesMax: 20_000, totalEntriesMax: 65_536 };
 
 /** Texts come from us and from the Pod; a longer one has its end cut off. */
 const TEXT_LENGTH_MAX = 256;

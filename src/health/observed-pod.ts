@@ -52,11 +52,6 @@ export interface ContainerTermination {
 /** A label on a Pod by which its owner takes it out of our hands (`disabled`) or, at its creation, in (`enabled`). */
 export const GATE_LABEL = 'heartbeat-operator.io/gate';
 
-/** Whether it can run and be heard: neither finished nor known only from a list that it has left. */
-export function isLive(pod: ObservedPod): boolean {
-  return !pod.isFinished;
-}
-
 /** Whether the owner of the Pod wants no enforcement. */
 export function hasOptedOut(pod: ObservedPod): boolean {
   return pod.labels[GATE_LABEL] === 'disabled';

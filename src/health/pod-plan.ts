@@ -130,11 +130,14 @@ function withdrawOrHold(input: PodPlanInput, verdict: PodUnhealthy, shown: Verdi
 function keepOrBegin(input: PodPlanInput): PodPlan {
   const { pod, verdict, rules } = input;
   const { condition } = pod;
-  const hasInstances = verdict.kind === 'unknown' && verdict.instances > 0;
+  const { instances, isUnproven } = verdict.kind === 'unknown' ? verdict : NOTHING_KNOWN;
   // What is open stays open, whatever another policy would have it begin with.
   if (condition?.status === 'True') return nothing(current);
   if (condition !== undefined && condition.reason !== Reason.AwaitingFirstHeartbeat) {
-    return hasInstances ? nothing(current) : release(input, 'The last instance of the Pod is gone.');
+    if (isUnproven) return nothing(current);
+    if (instances === 0) return release(input, 'The last instance of the Pod is gone.');
+    if (!isEnforced(input)) return showUnenforced(input, awaiting.message);
+    return release(input, 'No instance of the Pod is known to be unhealthy any more.');
   }
   if (!pod.hasGate) return nothing(awaiting);
   if (rules.enforcement !== 'Gate') return showUnenforced(input, awaiting.message);
@@ -240,6 +243,8 @@ const stillReleased: Verdict = {
   reason: Reason.Released,
   message: 'The Pod was released; heartbeats decide again when they arrive, or a policy rules it.',
 };
+
+const NOTHING_KNOWN = { instances: 0, isUnproven: false } as const;
 
 const podTerminating: Verdict = {
   status: 'False',

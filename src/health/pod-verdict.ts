@@ -23,7 +23,12 @@ export interface BoundInstance {
 /** What follows for the Pod from the instances in it. */
 export type PodVerdict =
   /** Nobody in it was ever heard, or nothing is known of those that were. */
-  | { readonly kind: 'unknown'; readonly instances: number }
+  | {
+      readonly kind: 'unknown';
+      readonly instances: number;
+      /** One of them was silent before our time: what the Pod shows may well be so still. */
+      readonly isUnproven: boolean;
+    }
   /** A person does not want it to be judged. */
   | { readonly kind: 'paused' }
   | { readonly kind: 'healthy'; readonly instances: number }
@@ -63,7 +68,8 @@ export function podVerdict(instances: readonly BoundInstance[]): PodVerdict {
     ({ isSuperseded, isPaused, isOutOfService }) => !isSuperseded && (!isPaused || isOutOfService),
   );
   if (judged.length === 0) {
-    return instances.some((instance) => instance.isPaused) ? { kind: 'paused' } : { kind: 'unknown', instances: 0 };
+    const isPaused = instances.some((instance) => instance.isPaused);
+    return isPaused ? { kind: 'paused' } : { kind: 'unknown', instances: 0, isUnproven: false };
   }
   const standings = judged.map((instance) => ({ instance, standing: standingOf(instance) }));
   const unhealthy = standings.flatMap(({ instance, standing }) =>
@@ -84,7 +90,8 @@ export function podVerdict(instances: readonly BoundInstance[]): PodVerdict {
     };
   }
   const isUnknown = standings.some(({ standing }) => standing.kind === 'unknown');
-  return { kind: isUnknown ? 'unknown' : 'healthy', instances: judged.length };
+  if (!isUnknown) return { kind: 'healthy', instances: judged.length };
+  return { kind: 'unknown', instances: judged.length, isUnproven: judged.some((instance) => instance.isUnproven) };
 }
 
 function standingOf({ belief, isOutOfService, isUnproven, reported, fresh }: BoundInstance): Standing {

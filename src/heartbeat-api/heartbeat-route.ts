@@ -129,9 +129,11 @@ export function takeWithoutReview(
 
 /** A heartbeat that was taken before its token was reviewed: when it is, its sender is told, by the same stamp. */
 function tellSenderLater(parts: HeartbeatRouteParts, key: InstanceKey, atMs: number, finding: ReviewingFinding): void {
-  void finding.settled().then((settled) => {
+  const tell = async (): Promise<void> => {
+    const settled = await finding.settled();
     if (settled.kind === 'found') parts.accept(key, atMs, settled.sender);
-  });
+  };
+  void tell();
 }
 
 /** Whether a success says nothing to this client. */

@@ -23,7 +23,8 @@ const MARKER = { group: '', resource: 'configmaps', name: 'heartbeat-operator-re
  * @param namespace in which it is at home, and where the marker of an uninstall would be.
  */
 export function neededRights(namespace: string): readonly Access[] {
-  return [...EVERYWHERE, ...MARKER_VERBS.map((verb) => ({ ...MARKER, namespace, verb }))];
+  const marker = (verb: string): Access => ({ ...MARKER, namespace, verb });
+  return [...EVERYWHERE, ...MARKER_VERBS.map(marker)];
 }
 
 const MARKER_VERBS = ['get', 'list', 'watch'] as const;

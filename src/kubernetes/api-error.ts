@@ -21,8 +21,6 @@ export type ApiFailure =
   /** No answer, or one that says "not now". Whether the request was carried out is unknown. */
   | { readonly kind: 'unreachable'; readonly message: string };
 
-export type ApiFailureKind = ApiFailure['kind'];
-
 /** The parts of a Kubernetes Status object that tell failures apart. */
 interface StatusBody {
   readonly message?: unknown;

@@ -30,7 +30,6 @@ export function loopObserver(metrics: Metrics, logger: Logger, repeated: Repeate
     refreshed: () => metrics.statusWrites.inc({ kind: 'refresh' }),
     ...reconcileObserver<InstanceKey>('heartbeatinstance', identityOf, metrics, logger, repeated),
     bound(key, ref, before) {
-      const podOf = (pod: PodRef | undefined): string | undefined => pod && `${pod.namespace}/${pod.name}`;
       const fields = { ...identityOf(key), pod: podOf(ref), before: podOf(before), matchedBy: ref?.matchedBy };
       logger.info(fields, ref === undefined ? 'instance bound to no pod' : 'instance bound to a pod');
     },
@@ -48,6 +47,10 @@ export function loopObserver(metrics: Metrics, logger: Logger, repeated: Repeate
     },
     capped: (count) => metrics.selfDoubtCapped.inc(count),
   };
+}
+
+function podOf(ref: PodRef | undefined): string | undefined {
+  return ref && `${ref.namespace}/${ref.name}`;
 }
 
 /** How reconciling goes, as metrics and log lines. */

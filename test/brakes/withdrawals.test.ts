@@ -143,7 +143,7 @@ describe('A grant', () => {
     spread(world, uids(10), { rules: rules({ withdrawalPercentPerMinute: 20, storm: { minimum: 100 } }) });
     world.fallSilent(uids(3));
     world.step();
-    const [waiting] = uids(3).filter((uid) => !world.withdrawals.isGranted(uid, world.nowMs));
+    const waiting = uids(3).find((uid) => !world.withdrawals.isGranted(uid, world.nowMs));
     world.run(2 * GRANT_MS);
     expect(world.holds).toEqual({ RateLimited: 3 });
     world.run(MINUTE - 2 * GRANT_MS + SECOND);

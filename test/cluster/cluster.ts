@@ -15,7 +15,7 @@ import {
   type DeploymentOptions,
   deployment,
   type Endpoint,
-  type EndpointSliceList,
+  type EndpointSlice,
   endpointsOf,
   type Pod,
   service,
@@ -96,7 +96,7 @@ export class Cluster {
       node = await NodeServers.start({ enclosure, assets, kubeconfig: controlPlane.kubeconfig }, imageArchive);
       const cluster = new Cluster(enclosure, controlPlane, node);
       await cluster.#untilNodeIsReady();
-      await node.untilServiceIsKnown(await cluster.#clusterIp('default', 'kubernetes'));
+      await node.untilServiceIsKnown(await cluster.clusterIp('kubernetes'));
       return cluster;
     } catch (error) {
       await node?.kill();
@@ -204,7 +204,7 @@ export class Cluster {
   async endpoints(serviceName: string, namespace = 'default'): Promise<readonly Endpoint[]> {
     const selector = `labelSelector=kubernetes.io%2Fservice-name%3D${serviceName}`;
     const path = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices?${selector}`;
-    return endpointsOf((await this.request<EndpointSliceList>('GET', path)).body);
+    return endpointsOf((await this.request<{ items: readonly EndpointSlice[] }>('GET', path)).body.items);
   }
 
   /** Asks every 25 ms until there is an answer. Throws when the time is over. */
@@ -267,13 +267,13 @@ export class Cluster {
   /** A Service, in a namespace that exists, through which Pods reach a port of the node. Resolves when its rules are there. */
   async exposeHostProcess(namespace: string, name: string, port: number): Promise<ExposedProcess> {
     await this.apply(...serviceForAddress({ namespace, name, address: this.nodeAddress, port }));
-    const clusterIp = await this.#clusterIp(namespace, name);
+    const clusterIp = await this.clusterIp(name, namespace);
     await this.#node.untilServiceIsKnown(clusterIp);
     return { clusterIp, nodeAddress: this.nodeAddress, port };
   }
 
-  async #clusterIp(namespace: string, name: string): Promise<string> {
-    const path = `/api/v1/namespaces/${namespace}/services/${name}`;
+  async clusterIp(serviceName: string, namespace = 'default'): Promise<string> {
+    const path = `/api/v1/namespaces/${namespace}/services/${serviceName}`;
     return (await this.request<{ spec: { clusterIP: string } }>('GET', path)).body.spec.clusterIP;
   }
 

@@ -36,7 +36,8 @@ export async function buildImage(folder: string): Promise<string> {
   const description = {
     architecture: ARCHITECTURES[process.arch] ?? process.arch,
     os: 'linux',
-    config: { Env: ['PATH=/bin'], Cmd: ['/bin/idle'] },
+    // Also what keeps the network of a Pod, where it must not take a port.
+    config: { Env: ['PATH=/bin'], Cmd: ['/bin/pause'] },
     rootfs: { type: 'layers', diff_ids: [`sha256:${sha256(await readFile(layer))}`] },
   };
   await writeFile(join(folder, 'config.json'), JSON.stringify(description));

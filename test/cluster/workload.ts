@@ -20,7 +20,7 @@ export interface DeploymentOptions {
   readonly annotations?: Readonly<Record<string, string>>;
   /** Whether the Pods declare our readiness gate. Not unless told otherwise. */
   readonly gate?: boolean;
-  /** Of the one container, `main`. The default serves a page on port 8080 and otherwise sleeps. */
+  /** Of the one container, `main`. The default serves a page on port 8080 and otherwise does nothing. */
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   /** Mounts a token of the Pod's service account for our audience, as `TOKEN_FILE`. Not unless told otherwise. */
@@ -39,7 +39,7 @@ export function deployment({
   labels = {},
   annotations = {},
   gate = false,
-  command,
+  command = ['idle'],
   environment = {},
   token = false,
   hosts = {},
@@ -55,7 +55,7 @@ export function deployment({
     name: 'main',
     image: IMAGE,
     imagePullPolicy: 'Never',
-    ...(command === undefined ? {} : { command }),
+    command,
     env: [
       { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
       ...Object.entries(environment).map(([name, value]) => ({ name, value })),
@@ -148,6 +148,7 @@ export interface Pod {
     readonly uid: string;
     readonly generation: number;
     readonly resourceVersion: string;
+    readonly creationTimestamp: string;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly deletionTimestamp?: string;
@@ -187,18 +188,22 @@ export interface Endpoint {
   readonly pod: string | undefined;
 }
 
-export interface EndpointSliceList {
-  readonly items: readonly {
-    readonly endpoints?: readonly {
-      readonly addresses: readonly string[];
-      readonly conditions: { readonly ready?: boolean };
-      readonly targetRef?: { readonly kind: string; readonly name: string };
-    }[];
+export interface EndpointSlice {
+  readonly metadata: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly resourceVersion: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  readonly endpoints?: readonly {
+    readonly addresses: readonly string[];
+    readonly conditions: { readonly ready?: boolean };
+    readonly targetRef?: { readonly kind: string; readonly name: string };
   }[];
 }
 
-export function endpointsOf({ items }: EndpointSliceList): readonly Endpoint[] {
-  return items
+export function endpointsOf(slices: readonly EndpointSlice[]): readonly Endpoint[] {
+  return slices
     .flatMap((slice) => slice.endpoints ?? [])
     .map(({ addresses: [address = ''], conditions, targetRef }) => ({
       address,

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Bindings, INSTANCES_PER_POD_MAX } from '../../src/controller/bindings.ts';
 import { InstanceCache } from '../../src/controller/instance-cache.ts';
@@ -238,10 +239,9 @@ describe('An instance whose Pod appears after its first heartbeat', () => {
   });
 });
 
-describe('A Pod whose address stands for many, as that of a proxy or a mesh does', () => {
-  const many = (count: number, from = 0): InstanceKey[] =>
-    Array.from({ length: count }, (_, index) => key(`i${from + index}`));
+const many = (count: number): InstanceKey[] => Array.from({ length: count }, (_, index) => key(`i${index}`));
 
+describe('A Pod whose address stands for many, as that of a proxy or a mesh does', () => {
   beforeEach(() => {
     given('proxy');
     for (const key of many(INSTANCES_PER_POD_MAX)) bindings.decide(key, AT_IP);

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ConflictState, IdentityConflicts } from '../../src/controller/identity-conflicts.ts';
 import { key, MINUTE, SECOND, TTL } from '../support/builders.ts';
@@ -16,6 +17,9 @@ const foreign = (atMs: number, ttlMs = 10 * SECOND, afterMs = 0): ConflictState 
   conflicts.note(A, atMs, false, ttlMs, atMs + afterMs);
 /** The last heartbeat came from the bound Pod. */
 const own = (nowMs: number, ttlMs = 10 * SECOND): ConflictState => conflicts.note(A, undefined, false, ttlMs, nowMs);
+
+/** The same, and its object says that there is a conflict. */
+const stored = (nowMs: number): ConflictState => conflicts.note(A, undefined, true, 10 * SECOND, nowMs);
 
 describe('A conflict about an identity', () => {
   it('is none while heartbeats come from the bound Pod alone', () => {
@@ -101,7 +105,6 @@ describe('A conflict about an identity', () => {
   });
 
   it('that an earlier process found goes on until nothing came from elsewhere for a while', () => {
-    const stored = (nowMs: number): ConflictState => conflicts.note(A, undefined, true, 10 * SECOND, nowMs);
     expect(stored(0)).toEqual({ isActive: true, lookAgainMs: MINUTE });
     expect(stored(MINUTE - 1).isActive).toBe(true);
     expect(own(MINUTE)).toEqual(NONE);

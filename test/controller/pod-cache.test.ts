@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PodCache } from '../../src/controller/pod-cache.ts';
 import type { ObservedNode } from '../../src/health/observed-node.ts';
@@ -169,7 +170,7 @@ describe('A sender may be another Pod than before', () => {
     expect(seen).toEqual([['a'], ['a'], []]);
   });
 
-  // Two Pods with one address bind nothing until one of them is being deleted; that is not told.
+  // Two Pods with one address bind nothing until one of them is being deleted.
   it('when one of two Pods with its address is being deleted, which leaves one that stays', () => {
     givenPod('old');
     givenPod('new');
@@ -178,7 +179,7 @@ describe('A sender may be another Pod than before', () => {
     expect(news()).toContain(`sender ${IP}`);
   });
 
-  // An address of a node proves nothing; when it is one no longer, nobody looks again.
+  // An address of a node proves nothing for as long as it is one.
   it('when its address is that of a node no longer', () => {
     const gone = givenNode('node-1', { addresses: [IP] });
     givenPod('a');
@@ -274,11 +275,11 @@ describe('The node of a Pod', () => {
   });
 });
 
-describe('The policy of a Pod', () => {
-  const selects = (app: string): Pick<ObservedPolicy, 'selector'> => ({
-    selector: { matchLabels: { app }, matchExpressions: [] },
-  });
+const selects = (app: string): Pick<ObservedPolicy, 'selector'> => ({
+  selector: { matchLabels: { app }, matchExpressions: [] },
+});
 
+describe('The policy of a Pod', () => {
   it('is the one that wins of all that select it; the others come behind it', () => {
     givenPolicy('all');
     givenPolicy('web', { priority: 5, ...selects('web') });

@@ -1,3 +1,4 @@
+/* oxlint-disable vitest/valid-title -- A title goes on with the sentence that its group began. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PodConfirmations, READY_FOLLOWS_MS } from '../../src/controller/pod-confirmations.ts';
 import type { ObservedPod } from '../../src/health/observed-pod.ts';
@@ -18,54 +19,54 @@ const notReady = web({ isReady: false, isReadyButForGate: true });
 /** Its containers, or another gate, are in the way. */
 const notReadyAnyway = web({ isReady: false, isReadyButForGate: false });
 
-describe('After our condition was written True', () => {
+describe('Of Ready, after our condition was written True,', () => {
   beforeEach(() => {
     confirmations.expect(UID, 'True', 1_000);
   });
 
-  it('Ready is waited for', () => {
+  it('nothing is told for a while', () => {
     expect(confirmations.check(notReady, 1_100)).toEqual({ kind: 'waiting', lookAgainMs: READY_FOLLOWS_MS - 100 });
   });
 
-  it('it has followed when the Pod is ready, and that is told once, with how long it took', () => {
+  it('is told once that it has followed when the Pod is ready, and how long that took', () => {
     confirmations.check(notReady, 1_100);
     expect(confirmations.check(ready, 1_900)).toEqual({ kind: 'followed', tookMs: 900 });
     expect(confirmations.check(ready, 2_000)).toEqual({ kind: 'nothing' });
   });
 
-  it('it is missing when the bound has passed, to the millisecond, and that is news once', () => {
+  it('is told that it is missing when the bound has passed, to the millisecond, and that is news once', () => {
     expect(confirmations.check(notReady, 1_000 + READY_FOLLOWS_MS - 1)).toEqual({ kind: 'waiting', lookAgainMs: 1 });
     expect(confirmations.check(notReady, 1_000 + READY_FOLLOWS_MS)).toEqual({ kind: 'missing', isNew: true });
     expect(confirmations.check(notReady, 60_000)).toEqual({ kind: 'missing', isNew: false });
   });
 
-  it('it may follow even then', () => {
+  it('is told that it has followed even then', () => {
     confirmations.check(notReady, 20_000);
     expect(confirmations.check(ready, 31_000)).toEqual({ kind: 'followed', tookMs: 30_000 });
     expect(confirmations.check(notReady, 40_000)).toEqual({ kind: 'nothing' });
   });
 
-  it('it is not missing of a Pod whose containers are not ready: an open gate alone makes no Pod ready', () => {
+  it('is never told that it is missing if the containers are not ready: an open gate alone makes no Pod ready', () => {
     expect(confirmations.check(notReadyAnyway, 60_000).kind).not.toBe('missing');
   });
 
-  // Nothing was seen to follow; counted, it makes the time that the kubelet takes look like nothing.
-  it('it has not followed, either, of a Pod whose containers are not ready', () => {
+  // Nothing was seen to follow; counted, it would make the time that the kubelet takes look like nothing.
+  it('is not told that it has followed, either, if the containers are not ready', () => {
     expect(confirmations.check(notReadyAnyway, 1_000).kind).not.toBe('followed');
   });
 });
 
-describe.each(['False', 'Unknown'] as const)('After our condition was written %s', (status) => {
+describe.each(['False', 'Unknown'] as const)('Of Ready, after our condition was written %s,', (status) => {
   beforeEach(() => {
     confirmations.expect(UID, status, 1_000);
   });
 
-  it('it has followed when the Pod is not ready', () => {
+  it('is told that it has followed when the Pod is not ready', () => {
     expect(confirmations.check(ready, 1_020)).toEqual({ kind: 'waiting', lookAgainMs: READY_FOLLOWS_MS - 20 });
     expect(confirmations.check(notReady, 1_050)).toEqual({ kind: 'followed', tookMs: 50 });
   });
 
-  it('it is missing of a Pod that stays ready: it still gets traffic', () => {
+  it('is told that it is missing if the Pod stays ready: it still gets traffic', () => {
     expect(confirmations.check(ready, 1_000 + READY_FOLLOWS_MS)).toEqual({ kind: 'missing', isNew: true });
   });
 });

@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import { describe, expect, it, test } from 'vitest';
 import type { Condition } from '../../src/health/condition.ts';
 import {
@@ -687,6 +688,14 @@ function staleFor(sinceMs: number, parts: Partial<ObservedInstance> = {}): Obser
   });
 }
 
+/** The same of one that was replaced by another in its Pod, and says so. */
+const replaced = (sinceMs: number, parts: Partial<ObservedInstance> = {}): ObservedInstance => {
+  const object = staleFor(sinceMs, parts);
+  if (object.status === undefined) return object;
+  const shown = { healthy: superseded, healthySummary: 'Unknown', podRef: WEB, podSynced: podSuperseded } as const;
+  return { ...object, status: { ...object.status, ...shown } };
+};
+
 const REMOVE: HealthPlan = { kind: 'remove' };
 const wait = (lookAgainMs: number): HealthPlan => ({ kind: 'nothing', lookAgainMs });
 
@@ -767,13 +776,6 @@ describe('An object of ours whose instance stays silent', () => {
   });
 
   describe('and was replaced by another in its Pod', () => {
-    const replaced = (sinceMs: number, parts: Partial<ObservedInstance> = {}): ObservedInstance => {
-      const object = staleFor(sinceMs, parts);
-      if (object.status === undefined) return object;
-      const shown = { healthy: superseded, healthySummary: 'Unknown', podRef: WEB, podSynced: podSuperseded } as const;
-      return { ...object, status: { ...object.status, ...shown } };
-    };
-
     it.each([
       { title: 'is kept for one time to live after its deadline', object: replaced(TTL - 1), plan: wait(1) },
       { title: 'is removed then, long before its retention is over', object: replaced(TTL), plan: REMOVE },

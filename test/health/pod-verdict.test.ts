@@ -1,8 +1,15 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import { describe, expect, it, test } from 'vitest';
 import { effectiveTiming } from '../../src/health/health-plan.ts';
 import { freshVerdict, healthyVerdict } from '../../src/health/instance-health.ts';
 import { REPORTED_VALUES, type ReportedValue } from '../../src/health/observed-instance.ts';
-import { type BoundInstance, isReplacedBy, podVerdict, type PodVerdict } from '../../src/health/pod-verdict.ts';
+import {
+  type BoundInstance,
+  isReplacedBy,
+  podVerdict,
+  type PodVerdict,
+  type ServiceInstance,
+} from '../../src/health/pod-verdict.ts';
 import type { Belief, BeliefKind } from '../../src/liveness/liveness-engine.ts';
 import { belief, condition, freshStatus, MINUTE, observed, SECOND, TIMING, TTL } from '../support/builders.ts';
 
@@ -34,6 +41,7 @@ function instance(name: string, parts: Partial<BoundInstance> = {}): BoundInstan
     reported: undefined,
     fresh: condition(),
     isSuperseded: false,
+    isUnproven: false,
     ...parts,
   };
 }
@@ -49,7 +57,7 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { title: 'Nobody is in it', instances: [], verdict: { kind: 'unknown', instances: 0 } },
+  { title: 'Nobody is in it', instances: [], verdict: { kind: 'unknown', instances: 0, isUnproven: false } },
   { title: 'One that beats', instances: [instance('a')], verdict: { kind: 'healthy', instances: 1 } },
   {
     title: 'I27: two services that both beat',
@@ -127,6 +135,65 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    title: 'One that was silent before our time and has had its time to live since: its object tells for what reason',
+    instances: [
+      instance('a', { belief: staleBeforeOurTime, fresh: condition({ status: 'False', reason: 'HeartbeatExpired' }) }),
+    ],
+    verdict: {
+      kind: 'unhealthy',
+      cause: 'silence',
+      reason: 'HeartbeatExpired',
+      unhealthy: ['cart/a'],
+      instances: 1,
+      sinceMs: undefined,
+      ttlMs: TTL,
+    },
+  },
+  {
+    title: 'I2: one that was silent before our time and that we have not listened to for its time to live',
+    instances: [instance('a', { belief: staleBeforeOurTime, isUnproven: true })],
+    verdict: { kind: 'unknown', instances: 1, isUnproven: true },
+  },
+  {
+    title: 'I2: one whose silence is not proved beside one that beats',
+    instances: [instance('a', { belief: staleBeforeOurTime, isUnproven: true }), instance('b')],
+    verdict: { kind: 'unknown', instances: 2, isUnproven: true },
+  },
+  {
+    title: 'One whose silence is not proved hides no silence that is',
+    instances: [
+      instance('a', { belief: staleBeforeOurTime, isUnproven: true }),
+      instance('b', { belief: silentFor(SECOND) }),
+    ],
+    verdict: {
+      kind: 'unhealthy',
+      cause: 'silence',
+      reason: 'HeartbeatExpired',
+      unhealthy: ['cart/b'],
+      instances: 2,
+      sinceMs: NOW - SECOND,
+      ttlMs: TTL,
+    },
+  },
+  {
+    title: 'I25: one whose silence is not proved is taken out by a person all the same',
+    instances: [instance('a', { belief: staleBeforeOurTime, isUnproven: true, isOutOfService: true })],
+    verdict: {
+      kind: 'unhealthy',
+      cause: 'person',
+      reason: 'OverriddenOutOfService',
+      unhealthy: ['cart/a'],
+      instances: 1,
+      sinceMs: undefined,
+      ttlMs: TTL,
+    },
+  },
+  {
+    title: 'One that was replaced needs no proof: it leaves the AND',
+    instances: [instance('a', { belief: staleBeforeOurTime, isUnproven: true, isSuperseded: true }), instance('b')],
+    verdict: { kind: 'healthy', instances: 1 },
+  },
+  {
     title: 'I13: one that was fresh before our time and is not heard yet is as healthy as it was',
     instances: [instance('a', { belief: unheard })],
     verdict: { kind: 'healthy', instances: 1 },
@@ -134,22 +201,22 @@ const ROWS: readonly Row[] = [
   {
     title: 'One that must be heard again after a pause',
     instances: [instance('a', { belief: unheard, fresh: condition({ status: 'Unknown' }) })],
-    verdict: { kind: 'unknown', instances: 1 },
+    verdict: { kind: 'unknown', instances: 1, isUnproven: false },
   },
   {
     title: 'One of whom nothing is written yet and that is not heard since our start',
     instances: [instance('a', { belief: unheard, fresh: undefined })],
-    verdict: { kind: 'unknown', instances: 1 },
+    verdict: { kind: 'unknown', instances: 1, isUnproven: false },
   },
   {
     title: 'One that was never heard',
     instances: [instance('a', { belief: awaiting, fresh: condition({ status: 'Unknown' }) })],
-    verdict: { kind: 'unknown', instances: 1 },
+    verdict: { kind: 'unknown', instances: 1, isUnproven: false },
   },
   {
     title: 'One that beats and one of whom nothing is known',
     instances: [instance('a'), instance('b', { belief: awaiting })],
-    verdict: { kind: 'unknown', instances: 2 },
+    verdict: { kind: 'unknown', instances: 2, isUnproven: false },
   },
   {
     title: 'One of whom nothing is known hides no silence',
@@ -294,7 +361,7 @@ const ROWS: readonly Row[] = [
   {
     title: 'I27: one that was replaced leaves no stale False behind when it alone is left',
     instances: [instance('a', { belief: silentFor(SECOND), isSuperseded: true })],
-    verdict: { kind: 'unknown', instances: 0 },
+    verdict: { kind: 'unknown', instances: 0, isUnproven: false },
   },
 ];
 
@@ -385,12 +452,12 @@ describe('An instance that is alone in its Pod', () => {
     expect([...states()]).toHaveLength(13 * 6 * 4);
   });
 
-  // The object says False/OverriddenOutOfService, its Pod says True/Paused and goes on serving.
+  // Else the object would say False/OverriddenOutOfService, and its Pod True/Paused and go on serving.
   it('I25: is out of service in its Pod, too, if a person took it out and paused it as well', () => {
     expect(disagreements.filter(({ isPaused, isOutOfService }) => isPaused && isOutOfService)).toEqual([]);
   });
 
-  // The object says Unknown/AwaitingFirstHeartbeat, its Pod says False/ReportedDown.
+  // Else the object would say Unknown/AwaitingFirstHeartbeat, and its Pod False/ReportedDown.
   it('is not down in its Pod by a report that its own verdict leaves aside, as it is not judged yet', () => {
     expect(
       disagreements.filter(({ kind, isPaused }) => !isPaused && (kind === 'unheard' || kind === 'awaiting')),
@@ -398,13 +465,26 @@ describe('An instance that is alone in its Pod', () => {
   });
 });
 
+const freshSince = (firstHeardMs: number): Belief => belief(NOW, { firstHeardMs, lastHeardMs: NOW - 1 });
+/** One that was first heard a minute ago, and whose object is of that moment. */
+const after = (createdSeconds: number): ServiceInstance => ({
+  belief: freshSince(NOW - MINUTE),
+  observed: observed('new', { createdSeconds }),
+});
+/** One of two that lived side by side for weeks. */
+const side = (name: string, belief: Belief): ServiceInstance => ({
+  belief,
+  observed: observed(name, {
+    createdSeconds: 1_762_000_000,
+    status: freshStatus({ lastHeartbeatWallMs: 1_763_000_000_000 }),
+  }),
+});
+const both = (a: Belief, b: Belief): boolean =>
+  isReplacedBy({ belief: a, observed: undefined }, { belief: b, observed: undefined });
+
 describe('An instance was replaced by another of its service in the Pod', () => {
   const silent = (lastHeardMs: number | undefined): Belief =>
     belief(NOW, { kind: 'stale', firstHeardMs: lastHeardMs, lastHeardMs, deadlineMs: NOW - SECOND });
-  const freshSince = (firstHeardMs: number): Belief => belief(NOW, { firstHeardMs, lastHeardMs: NOW - 1 });
-  const both = (a: Belief, b: Belief): boolean =>
-    isReplacedBy({ belief: a, observed: undefined }, { belief: b, observed: undefined });
-
   it('if that one is fresh and was first heard after the last heartbeat of the silent one', () => {
     expect(both(silent(1_000), freshSince(1_001))).toBe(true);
   });
@@ -429,14 +509,10 @@ describe('An instance was replaced by another of its service in the Pod', () => 
       belief: staleBeforeOurTime,
       observed: observed('old', { status: freshStatus(parts) }),
     });
-    const after = (createdSeconds: number) => ({
-      belief: freshSince(NOW - MINUTE),
-      observed: observed('new', { createdSeconds }),
-    });
 
     it.each([
       { what: 'appeared a second after its last heartbeat', created: 1_763_000_001, isReplaced: true },
-      { what: 'appeared in the second of its last heartbeat', created: 1_763_000_000, isReplaced: false },
+      { what: 'appeared in the second of its last heartbeat', created: 1_763_000_000, isReplaced: true },
       { what: 'appeared before its last heartbeat', created: 1_762_999_000, isReplaced: false },
     ])('is told by the stored moments: the other $what', ({ created, isReplaced }) => {
       expect(isReplacedBy(before({ lastHeartbeatWallMs }), after(created))).toBe(isReplaced);
@@ -460,16 +536,38 @@ describe('An instance was replaced by another of its service in the Pod', () => 
     });
   });
 
-  // `firstHeardMs` begins anew with every process: of two that lived side by side for weeks the one whose first
-  // heartbeat after our start came later is taken for the successor of the other, and a true silence is left aside.
-  it('not if that one was there long before, and only we heard it for the first time', () => {
-    const side = (name: string, belief: Belief) => ({
-      belief,
-      observed: observed(name, {
-        createdSeconds: 1_762_000_000,
-        status: freshStatus({ lastHeartbeatWallMs: 1_763_000_000_000 }),
+  describe('when that was found already', () => {
+    const found = {
+      belief: staleBeforeOurTime,
+      observed: observed('old', {
+        status: freshStatus({ healthy: condition({ status: 'Unknown', reason: 'Superseded' }) }),
       }),
+    };
+    const successor = (belief: Belief): ServiceInstance => ({ belief, observed: observed('new') });
+
+    it('stays so after our restart, while the other may still be fresh', () => {
+      expect(isReplacedBy(found, successor(unheard))).toBe(true);
+      expect(isReplacedBy({ ...found, observed: observed('old', { status: freshStatus() }) }, successor(unheard))).toBe(
+        false,
+      );
     });
+
+    it('stays so when the other is heard, whatever the moments say', () => {
+      expect(isReplacedBy(found, successor(freshSince(NOW - SECOND)))).toBe(true);
+    });
+
+    it('ends when the other falls silent as well: nobody is left who took its place', () => {
+      expect(isReplacedBy(found, successor(silentFor(SECOND)))).toBe(false);
+    });
+
+    it('ends when it is heard itself', () => {
+      expect(isReplacedBy({ ...found, belief: belief(NOW) }, successor(freshSince(NOW - SECOND)))).toBe(false);
+    });
+  });
+
+  // `firstHeardMs` begins anew with every process: of two that lived side by side for weeks one is heard later than the
+  // other after our start.
+  it('not if that one was there long before, and only we heard it for the first time', () => {
     expect(isReplacedBy(side('a', silent(1_000)), side('b', freshSince(25_000)))).toBe(false);
   });
 });

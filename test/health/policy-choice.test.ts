@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/consistent-function-scoping -- A word that one group of tests uses stands in that group. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ObservedPolicy } from '../../src/health/observed-policy.ts';
@@ -29,11 +30,12 @@ describe('Of several policies', () => {
   });
 });
 
+const selects = (app: string): Pick<ObservedPolicy, 'selector'> => ({
+  selector: { matchLabels: { app }, matchExpressions: [] },
+});
+
 describe('The policies of a Pod', () => {
   const web = { namespace: 'default', labels: { app: 'web' } };
-  const selects = (app: string): Pick<ObservedPolicy, 'selector'> => ({
-    selector: { matchLabels: { app }, matchExpressions: [] },
-  });
 
   it('are those that select it, the one that rules it first', () => {
     const ordered = byPrecedence([

@@ -55,17 +55,25 @@ describe('an operator that has started', () => {
         lastHeartbeat: expect.stringMatching(/^\d{4}-.*Z$/),
         silentSeconds: expect.any(Number),
         deadline: expect.stringMatching(/^\d{4}-.*Z$/),
+        sender: '127.0.0.1',
       },
+      pod: null,
       object: {
         namespace: 'default',
         name: operator.store.list()[0]?.name,
         healthy: 'True',
         reason: 'HeartbeatReceived',
+        podSynced: 'NotBound',
+        reported: null,
         resourceVersion: operator.store.list()[0]?.resourceVersion,
       },
     });
     const one = await operator.get(`/instances/default/${view?.object?.name}`);
-    expect(JSON.parse(one.text)).toMatchObject({ instanceId: 'cart-1', belief: { state: 'fresh' } });
+    expect(JSON.parse(one.text)).toMatchObject({
+      instanceId: 'cart-1',
+      belief: { state: 'fresh' },
+      timeline: [{ kind: 'transition', from: null, to: 'True', reason: 'HeartbeatReceived', times: 1 }],
+    });
   });
 
   test('is live and ready, and says that both checks passed', async () => {

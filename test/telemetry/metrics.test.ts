@@ -1,28 +1,29 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { V4_ERRORS } from '../../src/heartbeat-api/v4-refusal.ts';
-import { type MetricSources, registerGauges } from '../../src/telemetry/gauges.ts';
+import { type ControllerState, type MetricSources, registerGauges } from '../../src/telemetry/gauges.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { startTestOperator } from '../support/http-operator.ts';
+
+const INSTANCE_CONTROLLER: ControllerState = {
+  controller: 'heartbeatinstance',
+  queueDepth: { total: 4, background: 1 },
+  workInProgress: { totalMs: 2_500, longestMs: 2_000 },
+  activeWorkers: 2,
+  maxWorkers: 16,
+};
+
+const POD_CONTROLLER: ControllerState = {
+  controller: 'pod',
+  queueDepth: { total: 1, background: 0 },
+  workInProgress: { totalMs: 0, longestMs: 0 },
+  activeWorkers: 1,
+  maxWorkers: 16,
+};
 
 const SOURCES: MetricSources = {
   instances: () => ({ fresh: 3, stale: 1 }),
   selfDoubtMs: () => 1_500,
-  controllers: () => [
-    {
-      controller: 'heartbeatinstance',
-      queueDepth: { total: 4, background: 1 },
-      workInProgress: { totalMs: 2_500, longestMs: 2_000 },
-      activeWorkers: 2,
-      maxWorkers: 16,
-    },
-    {
-      controller: 'pod',
-      queueDepth: { total: 1, background: 0 },
-      workInProgress: { totalMs: 0, longestMs: 0 },
-      activeWorkers: 1,
-      maxWorkers: 16,
-    },
-  ],
+  controllers: () => [INSTANCE_CONTROLLER, POD_CONTROLLER],
   podsHeld: () => ({ StormHold: 8, RateLimited: 0 }),
   storms: () => ({ workload: 1, node: 0, all: 0 }),
   objects: () => ({ pods: 12, nodes: 2 }),
@@ -139,7 +140,7 @@ test('states of the running operator are read at the moment of the scrape, in ba
   let depth = { total: 4, background: 1 };
   const metrics = gaugesOf({
     ...SOURCES,
-    controllers: () => SOURCES.controllers().map((state) => ({ ...state, queueDepth: depth })),
+    controllers: () => [{ ...INSTANCE_CONTROLLER, queueDepth: depth }, POD_CONTROLLER],
   });
   await scrape(metrics);
   depth = { total: 9, background: 2 };
@@ -164,6 +165,7 @@ test('states of the running operator are read at the moment of the scrape, in ba
     'heartbeat_operator_pods_held{reason="StormHold"}': 8,
     'heartbeat_operator_storms_active{group="workload"}': 1,
     'controller_runtime_active_workers{controller="pod"}': 1,
+    'workqueue_depth{name="pod",controller="pod",priority="0"}': 1,
   });
 });
 

@@ -21,16 +21,6 @@ export function standing(uid: string, parts: Partial<PodStanding> = {}): PodStan
   };
 }
 
-/** The same Pod, silent since a deadline and asking to be withdrawn. */
-export function silent(uid: string, silentSinceMs: number | undefined, parts: Partial<PodStanding> = {}): PodStanding {
-  return standing(uid, { isFresh: false, silentSinceMs, request: 'silence', ...parts });
-}
-
-/** The same Pod, silent and withdrawn. */
-export function withdrawn(uid: string, silentSinceMs: number, parts: Partial<PodStanding> = {}): PodStanding {
-  return silent(uid, silentSinceMs, { isServing: false, isWithdrawn: true, request: 'none', ...parts });
-}
-
 /** The default rules, with `parts` in their place. */
 export function rules({ storm, ...parts }: RulesParts = {}): PodRules {
   return { ...DEFAULT_RULES, ...parts, storm: { ...DEFAULT_RULES.storm, ...storm } };

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { SECOND } from '../../support/builders.ts';
 import { boundUidOf, History, type Move, SLOTS, TTL_MS } from './support/history.ts';
 
 const slot = fc.nat(SLOTS - 1);
@@ -13,6 +12,20 @@ const move: fc.Arbitrary<Move> = fc.oneof(
         ...(['beat', 'beat', 'silence', 'silence', 'restartContainer', 'remove', 'terminate', 'add', 'add'] as const),
       ),
       slot,
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('silenceAll' as const), slot }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('swap' as const), slot, other: slot }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('lateBeat' as const),
+      slot,
+      afterMs: fc.nat(6_000),
+      isSlow: fc.boolean(),
     }),
   },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 25_000 }) }) },
@@ -109,7 +122,7 @@ describe('Whatever happens', () => {
         const history = await play(moves);
         expect(history.violations).toEqual([]);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   }, 560_000);
 
@@ -121,7 +134,7 @@ describe('Whatever happens', () => {
         expect(mistakesOf(history)).toEqual([]);
         expect(history.violations).toEqual([]);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   }, 560_000);
 
@@ -133,8 +146,6 @@ describe('Whatever happens', () => {
     ]);
     const { world, applications } = history;
     const shown = (): readonly string[] => world.shown(applications.slice(0, 2).map(({ name }) => name));
-    expect(shown().filter((text) => text === 'False/HeartbeatExpired').length).toBe(1);
-    await history.make({ kind: 'pass', ms: 70 * SECOND });
     expect(shown()).toEqual(['False/HeartbeatExpired', 'False/HeartbeatExpired']);
     await history.make({ kind: 'beat', slot: 0 });
     expect(shown()).toEqual(['True/HeartbeatReceived', 'False/HeartbeatExpired']);

@@ -4,13 +4,19 @@ import type { ObservedPod } from '../../../../src/health/observed-pod.ts';
 import type { Enforcement } from '../../../../src/health/observed-policy.ts';
 import type { ReportAnswer } from '../../../../src/liveness/report-answer.ts';
 import { keyOf } from '../../../../src/liveness/instance-key.ts';
-import { SECOND } from '../../../support/builders.ts';
+import { MINUTE, SECOND } from '../../../support/builders.ts';
 import type { Kubelet } from '../../../support/cluster-in-memory.ts';
 import { identityWith, PodWorld } from '../../../support/pod-world.ts';
 
 /** Something that happens. `slot` is a place in a workload; the Pod in it comes and goes. */
 export type Move =
   | { readonly kind: 'beat' | 'silence' | 'restartContainer' | 'remove' | 'terminate' | 'add'; readonly slot: number }
+  /** All Pods of the workload fall silent. */
+  | { readonly kind: 'silenceAll'; readonly slot: number }
+  /** Two Pods end, and each comes back with the address of the other. */
+  | { readonly kind: 'swap'; readonly slot: number; readonly other: number }
+  /** It falls silent, and is heard again so long after its deadline: perhaps while a call about it is under way. */
+  | { readonly kind: 'lateBeat'; readonly slot: number; readonly afterMs: number; readonly isSlow: boolean }
   | { readonly kind: 'report'; readonly slot: number; readonly value: ReportedValue }
   | { readonly kind: 'stranger'; readonly slot: number; readonly victim: number; readonly isReport: boolean }
   | { readonly kind: 'policy'; readonly enforcement: Enforcement | 'deleted' }
@@ -24,7 +30,12 @@ export type Move =
 
 export type Fault = 'podsAway' | 'instancesAway' | 'podsForbidden' | 'conflicts' | 'slowCalls' | 'frozen';
 
-export const SLOTS = 9;
+/** The workload of each slot. The last two are empty at first. */
+const WORKLOADS = ['web', 'web', 'web', 'web', 'api', 'api', 'api', 'plain', 'plain', 'web', 'api'];
+
+export const SLOTS = WORKLOADS.length;
+
+const EMPTY_AT_FIRST = 2;
 
 const INTERVAL_MS = 5 * SECOND;
 export const TTL_MS = 2 * INTERVAL_MS;
@@ -34,6 +45,21 @@ const RESTART_MS = 100;
 
 /** How long a grant stands, and a call takes that carries it out: so long may pass between the question and the write. */
 const SETTLED_MS = 16 * SECOND;
+
+/** So many heartbeats reach back further than a call takes. */
+const HEARD_KEPT = 20;
+
+/** No network gives an address away again at once. */
+const ADDRESS_REST_MS = 6 * SECOND;
+
+/** The garbage collector is slow, so that objects outlive their Pods for a while. */
+const COLLECTED_MS = 20 * SECOND;
+
+/** Brakes that let much happen in a short time: storms of three, and nobody waits for the rate. */
+const RULES = {
+  withdrawalPercentPerMinute: 100,
+  storm: { percent: 75, minimum: 3, maxDurationSeconds: 40 },
+} as const;
 
 /** What is true of the application in a slot, whatever the operator believes. */
 interface Application {
@@ -60,22 +86,25 @@ export class History {
   readonly world: PodWorld;
   readonly violations: string[] = [];
   readonly applications: readonly Application[];
-  /** When an instance was last heard, by its id. Who sent it is all one: it counts as heard. */
-  readonly #heardWallMs = new Map<string, number>();
+  /** When an instance was heard, by its id. Who sent it is all one: it counts as heard. */
+  readonly #heardWallMs = new Map<string, number[]>();
   /** The ids that a Pod ever sent beside its own, by its uid: when they fall silent, that is its own doing. */
   readonly #borrowedIds = new Map<string, Set<string>>();
   /** What the Pod said of itself and may stand, by its uid, the oldest first: what came before an acknowledged report is past. */
   readonly #reports = new Map<string, readonly Report[]>();
   /** When something last happened to a workload without which a write may have been decided. */
   readonly #disturbedWallMs = new Map<string, number>();
-  readonly #freeAddresses: string[] = [];
+  /** The addresses of Pods that ended, with when each may be used again. */
+  readonly #freeAddresses: { readonly address: string; readonly fromWallMs: number }[] = [];
   #enforcement: Enforcement | 'deleted' = 'deleted';
+  /** When the last stall ended. */
+  #stalledWallMs = 0;
   #isFrozen = false;
 
   private constructor(world: PodWorld) {
     this.world = world;
-    this.applications = Array.from({ length: SLOTS }, (_, slot) => {
-      const workload = ['web', 'web', 'web', 'web', 'api', 'api', 'api', 'plain', 'plain'][slot] ?? '';
+    world.collectedAfterMs = COLLECTED_MS;
+    this.applications = WORKLOADS.map((workload, slot) => {
       const name = `${workload}-${slot}`;
       const hasGate = workload !== 'plain';
       return { name, workload, hasGate, uid: undefined, isBeating: false, instanceId: name, idCount: 0 };
@@ -86,7 +115,8 @@ export class History {
   static async begun(): Promise<History> {
     const world = await PodWorld.started({ timing: { intervalSeconds: INTERVAL_MS / SECOND, times: 1 } });
     const history = new History(world);
-    for (const slot of history.applications.keys()) {
+    history.#setPolicy('Gate');
+    for (let slot = 0; slot < SLOTS - EMPTY_AT_FIRST; slot += 1) {
       history.#add(slot);
       history.#beat(slot);
     }
@@ -114,6 +144,15 @@ export class History {
       case 'add':
         this.#add(move.slot);
         break;
+      case 'swap':
+        await this.#swap(move.slot, move.other);
+        break;
+      case 'silenceAll':
+        await this.#silenceAll(move.slot);
+        break;
+      case 'lateBeat':
+        await this.#beatLate(move.slot, move.afterMs, move.isSlow);
+        break;
       case 'report':
         this.#report(move.slot, move.value);
         break;
@@ -127,7 +166,7 @@ export class History {
         await this.#restartOperator(move.last, move.awayMs);
         break;
       case 'stall':
-        await this.world.clock.stall(move.ms);
+        await this.#stall(move.ms);
         break;
       case 'fault':
         this.#fail(move.fault);
@@ -178,9 +217,9 @@ export class History {
   }
 
   /** Whether everything that the Pod ever sent, its own present instance and borrowed ids, was heard within the time to live. */
-  isAllFresh(application: Application): boolean {
+  isAllFresh(application: Application, atWallMs = this.world.clock.wallMs()): boolean {
     const ids = [application.instanceId, ...this.borrowedIdsOf(application)];
-    return ids.every((id) => this.#isFresh(id));
+    return ids.every((id) => this.#isFresh(id, atWallMs));
   }
 
   /** Whether another Pod sent the id of this one, and so may have been taken for its Pod. */
@@ -192,9 +231,9 @@ export class History {
     return uid === undefined ? [] : [...(this.#borrowedIds.get(uid) ?? [])];
   }
 
-  #isFresh(instanceId: string): boolean {
-    const heardWallMs = this.#heardWallMs.get(instanceId);
-    return heardWallMs !== undefined && this.world.clock.wallMs() - heardWallMs < TTL_MS;
+  #isFresh(instanceId: string, atWallMs: number): boolean {
+    const heard = this.#heardWallMs.get(instanceId) ?? [];
+    return heard.some((heardWallMs) => heardWallMs <= atWallMs && atWallMs - heardWallMs < TTL_MS);
   }
 
   #application(slot: number): Application {
@@ -204,7 +243,8 @@ export class History {
   }
 
   #hear(instanceId: string): void {
-    this.#heardWallMs.set(instanceId, this.world.clock.wallMs());
+    const heard = this.#heardWallMs.get(instanceId) ?? [];
+    this.#heardWallMs.set(instanceId, [...heard.slice(-HEARD_KEPT), this.world.clock.wallMs()]);
   }
 
   /** Time passes in small steps, so that what was heard is known to the second. */
@@ -245,7 +285,8 @@ export class History {
     if (pod === undefined) return;
     this.#silence(slot);
     this.world.removePod(application.name);
-    this.#freeAddresses.push(...pod.addresses);
+    const fromWallMs = this.world.clock.wallMs() + ADDRESS_REST_MS;
+    for (const address of pod.addresses) this.#freeAddresses.push({ address, fromWallMs });
     application.uid = undefined;
     this.#disturb(application.workload);
   }
@@ -263,9 +304,38 @@ export class History {
     const application = this.#application(slot);
     if (this.podOf(application) !== undefined) return;
     const { name, workload, hasGate } = application;
-    const address = this.#freeAddresses.shift();
+    const isFree = (this.#freeAddresses[0]?.fromWallMs ?? Infinity) <= this.world.clock.wallMs();
+    const address = isFree ? this.#freeAddresses.shift()?.address : undefined;
     const parts = { workload: `StatefulSet/${workload}`, hasGate, nodeName: `node-${slot % 3}` };
     application.uid = this.world.addPod(name, address === undefined ? parts : { ...parts, addresses: [address] }).uid;
+  }
+
+  async #silenceAll(slot: number): Promise<void> {
+    const { workload } = this.#application(slot);
+    for (const [other, application] of this.applications.entries()) {
+      if (application.workload === workload) this.#silence(other);
+    }
+    await this.#pass(MINUTE);
+  }
+
+  async #swap(slot: number, other: number): Promise<void> {
+    if (slot === other) return;
+    this.#freeAddresses.length = 0;
+    this.#remove(slot);
+    this.#remove(other);
+    await this.#pass(ADDRESS_REST_MS);
+    for (const next of [other, slot]) {
+      this.#add(next);
+      this.#beat(next);
+    }
+  }
+
+  async #beatLate(slot: number, afterMs: number, isSlow: boolean): Promise<void> {
+    if (isSlow) this.#fail('slowCalls');
+    this.#silence(slot);
+    await this.#pass(TTL_MS + afterMs);
+    this.#beat(slot);
+    await this.#pass(2 * SECOND);
   }
 
   #report(slot: number, value: ReportedValue): void {
@@ -281,7 +351,7 @@ export class History {
   async #noteAnswer(uid: string, report: Report, answer: Promise<ReportAnswer>): Promise<void> {
     const { kind } = await answer;
     const reports = this.#reports.get(uid) ?? [];
-    if (kind === 'stored') this.#reports.set(uid, reports.slice(reports.indexOf(report)));
+    if (kind === 'stored') this.#reports.set(uid, reports.slice(Math.max(0, reports.indexOf(report))));
   }
 
   #beStranger(slot: number, victimSlot: number, isReport: boolean): void {
@@ -302,7 +372,14 @@ export class History {
     this.#enforcement = enforcement;
     this.#disturbAll();
     if (enforcement === 'deleted') this.world.removePolicy('rules');
-    else this.world.putPolicy('rules', { enforcement });
+    else this.world.putPolicy('rules', { enforcement, ...RULES });
+  }
+
+  /** What was under way is done only afterwards, in one moment. */
+  async #stall(ms: number): Promise<void> {
+    this.#stalledWallMs = this.world.clock.wallMs() + ms;
+    for (const { workload } of this.applications) this.#disturbedWallMs.set(workload, this.#stalledWallMs);
+    await this.world.clock.stall(ms);
   }
 
   async #restartOperator(last: 'instances' | 'pods', awayMs: number): Promise<void> {
@@ -362,7 +439,10 @@ export class History {
     if (condition.status === 'True') return;
     const isByReport = condition.reason.startsWith('Reported');
     if (isByReport && !this.mayBeReportedDown(pod.uid)) this.#violate(pod, condition, 'it did not report it');
-    if (condition.status === 'False' && !isByReport && this.isAllFresh(application)) {
+    // It was decided when the call began; what was heard since then opens the Pod again.
+    const decidedWallMs = this.world.clock.wallMs() - this.world.cluster.beforeCallMs;
+    const isDecidedSince = decidedWallMs >= this.#stalledWallMs;
+    if (condition.status === 'False' && !isByReport && isDecidedSince && this.isAllFresh(application, decidedWallMs)) {
       this.#violate(pod, condition, 'all it ever sent is fresh');
     }
     if (pod.hasGate && pod.condition?.status === 'True') this.#checkWithdrawal(application, pod, condition);

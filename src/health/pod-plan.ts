@@ -134,9 +134,9 @@ function keepOrBegin(input: PodPlanInput): PodPlan {
   // What is open stays open, whatever another policy would have it begin with.
   if (condition?.status === 'True') return nothing(current);
   if (condition !== undefined && condition.reason !== Reason.AwaitingFirstHeartbeat) {
-    if (isUnproven) return nothing(current);
     if (instances === 0) return release(input, 'The last instance of the Pod is gone.');
     if (!isEnforced(input)) return showUnenforced(input, awaiting.message);
+    if (isUnproven) return nothing(current);
     return release(input, 'No instance of the Pod is known to be unhealthy any more.');
   }
   if (!pod.hasGate) return nothing(awaiting);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { conditionOf, heartbeatPolicy, WITHOUT_BRAKES } from './heartbeat-objects.ts';
 import { TTL_MS } from './operator-in-cluster.ts';
+import { ASPECTS } from './pod-history.ts';
 import { type Condition, type Pod, READINESS_GATE } from './workload.ts';
 import { useWorld } from './world.ts';
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
   await cluster.createService({ name: 'steady' });
   await cluster.createDeployment(operator.beating({ name: 'steady', replicas: 4 }));
   pods = await cluster.podsOf('steady', { count: 4 });
-  for (const pod of pods) await history.when(pod, 'serving', 'True');
+  for (const pod of pods) await history.whenInService(pod);
 });
 
 async function conditionOn(pod: Pod): Promise<Condition | undefined> {
@@ -27,7 +28,7 @@ async function conditionOn(pod: Pod): Promise<Condition | undefined> {
 
 function expectToServeSince(startMs: number, steady: readonly Pod[] = pods): void {
   for (const pod of steady) {
-    for (const aspect of ['Healthy', 'Ready', 'serving'] as const) {
+    for (const aspect of ASPECTS) {
       expect(world().history.values(pod, aspect, startMs)).toEqual(['True']);
     }
   }
@@ -74,7 +75,7 @@ describe('Pods that beat all the time', () => {
     const waitedMs = performance.now();
     expect(history.values(newcomer, 'Ready', waitedMs)).toEqual(['False']);
     await operator.start();
-    await history.when(newcomer, 'serving', 'True', waitedMs);
+    await history.whenInService(newcomer, waitedMs);
     expectToServeSince(startMs);
   });
 });
@@ -98,7 +99,7 @@ describe('the command release', () => {
     const releasedMs = performance.now();
 
     expect(printed).toContain('every Pod with the gate is released');
-    await history.when(silent, 'serving', 'True', releasedMs);
+    await history.whenInService(silent, releasedMs);
     for (const pod of pods) expect(await conditionOn(pod)).toMatchObject({ status: 'True', reason: 'Released' });
     expect(
       await cluster.kubectl('get', 'mutatingadmissionpolicies,mutatingadmissionpolicybindings', '-o', 'name'),
@@ -122,7 +123,7 @@ describe('the command release', () => {
     await history.when(other, 'serving', 'False', performance.now());
     const backMs = performance.now();
     for (const pod of [silent, other]) await operator.endSilence(pod);
-    for (const pod of [silent, other]) await history.when(pod, 'serving', 'True', backMs);
+    for (const pod of [silent, other]) await history.whenInService(pod, backMs);
     expectToServeSince(startMs, steady);
   });
 
@@ -143,7 +144,9 @@ describe('the command release', () => {
       await history.when(pod, 'Ready', 'True', releasedMs);
       expect(await conditionOn(pod)).toMatchObject({ status: 'True', reason: 'Released' });
     }
+    for (const pod of pods) await history.whenInService(pod, releasedMs);
+    const openedMs = performance.now();
     await delay(TTL_MS);
-    expectToServeSince(await history.when(withdrawn, 'serving', 'True', releasedMs));
+    expectToServeSince(openedMs);
   });
 });

@@ -3,7 +3,9 @@ import { type Change, Watch } from './watch.ts';
 import { conditionStatus, type EndpointSlice, endpointsOf, type Pod, READINESS_GATE } from './workload.ts';
 
 /** `Ready` and `Healthy` are conditions of the Pod, the latter ours; `serving` is whether its endpoint is ready. */
-export type Aspect = 'Ready' | 'Healthy' | 'serving';
+export const ASPECTS = ['Healthy', 'Ready', 'serving'] as const;
+
+export type Aspect = (typeof ASPECTS)[number];
 
 /** `absent`: there is no such condition or endpoint, or the Pod is gone. */
 export type Value = 'True' | 'False' | 'Unknown' | 'absent';
@@ -68,6 +70,11 @@ export class PodHistory {
       }
       await watch.next(patienceMs);
     }
+  }
+
+  /** Resolves when all aspects are True, each of which is seen for itself and may be seen last. */
+  async whenInService(pod: Pod, sinceMs = 0): Promise<void> {
+    for (const aspect of ASPECTS) await this.when(pod, aspect, 'True', sinceMs);
   }
 
   async stop(): Promise<void> {

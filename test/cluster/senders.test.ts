@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { conditionOf, type HeartbeatInstance, heartbeatPolicy, WITHOUT_BRAKES } from './heartbeat-objects.ts';
 import { TTL_MS } from './operator-in-cluster.ts';
+import { ASPECTS } from './pod-history.ts';
 import type { Pod } from './workload.ts';
 import { useWorld } from './world.ts';
 
@@ -20,7 +21,7 @@ async function servingPod(name: string, options: { readonly token?: boolean } = 
   await cluster.createService({ name });
   await cluster.createDeployment(operator.beating({ name, ...options }));
   const [pod] = await cluster.podsOf(name);
-  await history.when(pod, 'serving', 'True');
+  await history.whenInService(pod);
   return pod;
 }
 
@@ -71,7 +72,7 @@ test.concurrent('a stranger who beats and reports for the instance of another Po
   const instance = await operator.instance(name);
   expect(instance?.status).toMatchObject({ healthy: 'True', podRef: { uid: victim.metadata.uid } });
   expect(instance?.status).not.toHaveProperty('reported');
-  for (const aspect of ['Healthy', 'Ready', 'serving'] as const) {
+  for (const aspect of ASPECTS) {
     expect(history.values(victim, aspect, startMs)).toEqual(['True']);
   }
 
@@ -91,7 +92,7 @@ test.concurrent('an instance that its container took a new id for is superseded,
   const script = `${newId}; while true; do ${beat} >/dev/null 2>&1; sleep 1; done`;
   await cluster.createDeployment(operator.workload({ name: 'restarted', script }));
   const [pod] = await cluster.podsOf('restarted');
-  await history.when(pod, 'serving', 'True');
+  await history.whenInService(pod);
   const startMs = performance.now();
   const instances = async (): Promise<readonly HeartbeatInstance[]> => operator.instancesIn(pod);
   const [old] = await instances();
@@ -139,7 +140,7 @@ test('where tokens are required, a Pod without one gets 401, and one that shows 
   );
   expect(mine.status?.podRef).toMatchObject({ uid: other.metadata.uid, matchedBy: 'Token' });
   await delay(2 * TTL_MS);
-  for (const aspect of ['Healthy', 'Ready', 'serving'] as const) {
+  for (const aspect of ASPECTS) {
     expect(history.values(proved, aspect, startMs)).toEqual(['True']);
   }
 });

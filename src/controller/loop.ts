@@ -102,8 +102,8 @@ export class Loop {
       synced: begin,
     });
     const podCache = new PodCache(clock, parts.ownAddresses, {
-      changed: (uid) => this.pods.queue.add(uid),
-      removed: ({ uid }) => this.pods.queue.add(uid),
+      changed: (uid) => this.pods.podChanged(uid),
+      removed: ({ uid }) => this.pods.podRemoved(uid),
       senderChanged: (sender) => {
         for (const key of this.bindings.waitingFor(sender)) queue.add(key);
       },
@@ -260,7 +260,7 @@ export class Loop {
   async #restore(): Promise<void> {
     const { clock } = this.#parts;
     let restored = 0;
-    for (const object of Array.from(this.cache.winners())) {
+    for (const object of this.cache.winners()) {
       const ref = object.status?.podRef;
       // An object in another namespace could name whatever Pod it likes.
       const isOwn = ref !== undefined && isProof(ref.matchedBy) && ref.namespace === object.namespace;

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { selects } from '../health/label-selector.ts';
+import { isServing, isWithdrawn } from '../health/observed-pod.ts';
 import type { ObservedPolicy } from '../health/observed-policy.ts';
 import type { ReleaseCause } from '../health/pod-plan.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
@@ -81,6 +82,19 @@ export class PodLoop {
     });
   }
 
+  /** The floor counts what is heard, not what was looked at last: a worker may be held by a call for long. */
+  podChanged(uid: string): void {
+    const pod = this.#pods.byUid(uid);
+    if (pod !== undefined) this.withdrawals.setServing(uid, isServing(pod));
+    this.queue.add(uid);
+  }
+
+  podRemoved(uid: string): void {
+    this.withdrawals.remove(uid);
+    this.#withoutPolicy.delete(uid);
+    this.queue.add(uid);
+  }
+
   /** The operator is being uninstalled, or that was taken back: every Pod is looked at again. */
   setReleased(isReleased: boolean): void {
     if (this.#isReleased === isReleased) return;
@@ -92,8 +106,8 @@ export class PodLoop {
   policyDeleted(policy: ObservedPolicy): void {
     for (const uid of this.#pods.podsIn(policy.namespace)) {
       const pod = this.#pods.byUid(uid);
-      const isWithdrawn = pod?.hasGate === true && pod.condition?.status === 'False';
-      if (isWithdrawn && selects(policy.selector, pod.labels)) this.#withoutPolicy.add(uid);
+      const isMeant = pod !== undefined && isWithdrawn(pod) && selects(policy.selector, pod.labels);
+      if (isMeant) this.#withoutPolicy.add(uid);
     }
   }
 

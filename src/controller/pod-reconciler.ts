@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Condition, Verdict } from '../health/condition.ts';
 import { Reason } from '../health/reason.ts';
-import type { ObservedPod } from '../health/observed-pod.ts';
+import { isServing, isWithdrawn, type ObservedPod } from '../health/observed-pod.ts';
 import { DEFAULT_RULES } from '../health/observed-policy.ts';
 import { asksToBeWithdrawn, planPod, type PodPlan, type PodPlanInput, type ReleaseCause } from '../health/pod-plan.ts';
 import { type BoundInstance, podVerdict, type PodVerdict } from '../health/pod-verdict.ts';
@@ -70,7 +70,7 @@ export class PodReconciler {
   }
 
   async reconcile(uid: string): Promise<ReconcileResult> {
-    const { pods, isCacheStale } = this.#parts;
+    const { pods, withdrawals, isCacheStale } = this.#parts;
     if (!pods.isSynced) return DONE;
     for (let pass = 0; pass < PASSES_MAX; pass += 1) {
       const view = this.#look(uid);
@@ -85,17 +85,26 @@ export class PodReconciler {
       }
       if (plan.kind === 'write') return this.#write(view, plan.condition, plan.synced);
       // The board is asked by being told of the Pod; it enqueues the Pod again when it has an answer.
-      if (!this.#parts.withdrawals.isGranted(uid)) return DONE;
-      const outcome = await this.#parts.store.read(view.pod);
-      if (outcome.kind !== 'pod') return this.#failure(view.pod, outcome);
-      pods.pods.written(outcome.pod);
-      // The newest receipt and the live Pod decide (I6).
-      const again = this.#look(uid);
-      if (again?.plan.kind !== 'withdraw') continue;
-      if (!this.#parts.withdrawals.mayStillWithdraw(uid)) return DONE;
-      return this.#write(again, again.plan.condition, current);
+      if (!withdrawals.isGranted(uid)) return DONE;
+      withdrawals.setUnderWay(uid, true);
+      const result = await this.#withdraw(view.pod);
+      withdrawals.setUnderWay(uid, false);
+      if (result !== undefined) return result;
     }
     return { kind: 'conflict' };
+  }
+
+  /** Looks at the Pod once more, live, and withdraws it; undefined if it is to be planned anew. */
+  async #withdraw(pod: ObservedPod): Promise<ReconcileResult | undefined> {
+    const { pods, store, withdrawals } = this.#parts;
+    const outcome = await store.read(pod);
+    if (outcome.kind !== 'pod') return this.#failure(pod, outcome);
+    pods.pods.written(outcome.pod);
+    // The newest receipt and the live Pod decide (I6), and who else is left to serve (I11).
+    const again = this.#look(pod.uid);
+    if (again?.plan.kind !== 'withdraw') return undefined;
+    if (!withdrawals.mayStillWithdraw(pod.uid)) return DONE;
+    return this.#write(again, again.plan.condition, current);
   }
 
   /** Forgets a Pod that is gone. */
@@ -144,25 +153,24 @@ export class PodReconciler {
     const isUnhealthy = verdict.kind === 'unhealthy' && verdict.cause !== 'person';
     if (!isUnhealthy) this.#unhealthySinceMs.delete(uid);
     else if (!this.#unhealthySinceMs.has(uid)) this.#unhealthySinceMs.set(uid, clock.nowMs());
-    const isWithdrawn = pod.hasGate && pod.condition?.status === 'False';
     withdrawals.put({
       uid,
       workload: `${pod.namespace}/${pod.workload}`,
       node: pod.nodeName,
       isNodeReady: pods.nodeOf(pod)?.isReady ?? true,
-      silentSinceMs: isUnhealthy ? this.#silentSinceMs(uid, verdict.sinceMs, isWithdrawn) : undefined,
+      silentSinceMs: isUnhealthy ? this.#silentSinceMs(pod, verdict.sinceMs) : undefined,
       ttlMs: isUnhealthy ? verdict.ttlMs : Math.max(0, ...residents.map(({ belief }) => belief.ttlMs)),
       isFresh: verdict.kind === 'healthy',
-      isServing: pod.isReady && !isWithdrawn,
-      isWithdrawn,
+      isServing: isServing(pod),
+      isWithdrawn: isWithdrawn(pod),
       request: isUnhealthy && asksToBeWithdrawn(input) ? requestOf(verdict.cause) : 'none',
       rules,
     });
   }
 
   /** One that was withdrawn before our time fell silent before it too; it is part of no storm of now. */
-  #silentSinceMs(uid: string, sinceMs: number | undefined, isWithdrawn: boolean): number | undefined {
-    return sinceMs ?? (isWithdrawn ? undefined : this.#unhealthySinceMs.get(uid));
+  #silentSinceMs(pod: ObservedPod, sinceMs: number | undefined): number | undefined {
+    return sinceMs ?? (isWithdrawn(pod) ? undefined : this.#unhealthySinceMs.get(pod.uid));
   }
 
   #evidence(pod: ObservedPod, residents: readonly BoundInstance[], verdict: PodVerdict): SilenceEvidence | undefined {

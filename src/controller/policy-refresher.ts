@@ -51,7 +51,7 @@ export class PolicyRefresher {
   async #beat(): Promise<void> {
     const { pods, isJudging } = this.#parts;
     if (!isJudging()) return;
-    for (const policy of Array.from(pods.policies.values())) {
+    for (const policy of pods.policies.values()) {
       if (this.#isStopped) return;
       await this.#refresh(policy);
     }
@@ -87,7 +87,7 @@ export class PolicyRefresher {
     const groups = { workload: new Set<string>(), node: new Set<string>() };
     let ruled = 0;
     let looked = 0;
-    for (const uid of Array.from(pods.podsIn(policy.namespace))) {
+    for (const uid of pods.podsIn(policy.namespace)) {
       looked += 1;
       if (looked % PER_TURN === 0) await clock.turn();
       const pod = pods.byUid(uid);

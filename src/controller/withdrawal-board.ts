@@ -23,7 +23,7 @@ export interface WithdrawalBoardParts {
 const STEP_MS = 250;
 
 /**
- * Where Pods stand before the brakes, and what these answered: the moving part around `health/withdrawals.ts`.
+ * Where Pods stand before the brakes, and what these answered: the moving part around `brakes/withdrawals.ts`.
  *
  * A Pod that asks is answered at the next step, and is enqueued when there is an answer, or a new one.
  */
@@ -60,9 +60,19 @@ export class WithdrawalBoard {
     return !this.#isStopped && this.#withdrawals.isGranted(uid, this.#parts.clock.nowMs());
   }
 
-  /** Whether a Pod that was granted may be withdrawn all the same when the write is due. */
+  /** Whether a Pod that was granted may be withdrawn all the same, now that the write is due. */
   mayStillWithdraw(uid: string): boolean {
-    return !this.#isStopped && this.#withdrawals.isAboveFloor(uid);
+    return this.isGranted(uid) && this.#withdrawals.isAboveFloor(uid);
+  }
+
+  /** Its withdrawal, which was granted, is carried out, or that has come to an end. */
+  setUnderWay(uid: string, isUnderWay: boolean): void {
+    this.#withdrawals.setUnderWay(uid, isUnderWay);
+  }
+
+  /** Whether the Pod gets traffic, as heard just now. */
+  setServing(uid: string, isServing: boolean): void {
+    this.#withdrawals.setServing(uid, isServing);
   }
 
   get storms(): readonly Storm[] {

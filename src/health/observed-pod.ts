@@ -49,6 +49,16 @@ export interface ContainerTermination {
   readonly finishedSeconds: number;
 }
 
+/** Whether our condition keeps it out of traffic. Without the gate the condition is harmless. */
+export function isWithdrawn({ hasGate, condition }: ObservedPod): boolean {
+  return hasGate && condition?.status === 'False';
+}
+
+/** Whether it gets traffic, as far as is known: the kubelet and the endpoints follow our condition in a moment. */
+export function isServing(pod: ObservedPod): boolean {
+  return pod.isReady && !isWithdrawn(pod) && !pod.isTerminating && !pod.isFinished;
+}
+
 /** A label on a Pod by which its owner takes it out of our hands (`disabled`) or, at its creation, in (`enabled`). */
 export const GATE_LABEL = 'heartbeat-operator.io/gate';
 

@@ -134,7 +134,7 @@ export class LivenessEngine {
 
   /**
    * The object of an instance was deleted. If it is believed to beat it stays known, so that its next heartbeat is
-   * answered and reported as `appeared`; else it is forgotten, as it is when no heartbeat comes in time.
+   * answered and reported as `appeared`; else it is forgotten, as it is when no heartbeat comes in time (`takeStale`).
    */
   disown(key: InstanceKey): void {
     const slot = this.#slots.slotOf(key);
@@ -190,7 +190,7 @@ export class LivenessEngine {
   }
 
   /**
-   * Turns instances whose deadline has come at `nowMs` stale, earliest first.
+   * Turns instances whose deadline has come at `nowMs` stale, earliest first, and forgets those that have no object.
    *
    * At most `limit` entries are looked at, so that a call takes a bounded time; call again while `hasMore`.
    * While the listener is closed nobody is judged.
@@ -214,11 +214,11 @@ export class LivenessEngine {
       if (key === undefined) throw new Error('a slot in the deadline queue has a key');
       if ((this.#stateOf(slot) & State.Disowned) !== 0) {
         this.forget(key);
-        continue;
+      } else {
+        this.#deadlines.remove(slot);
+        this.#setState(slot, State.Stale);
+        this.#silentSinceMs[slot] = deadlineMs;
       }
-      this.#deadlines.remove(slot);
-      this.#setState(slot, State.Stale);
-      this.#silentSinceMs[slot] = deadlineMs;
       keys.push(key);
     }
     return { keys, cappedCount, hasMore: true };
@@ -356,6 +356,7 @@ export interface Belief {
 }
 
 export interface StaleBatch {
+  /** Those that are stale now, or forgotten. */
   readonly keys: readonly InstanceKey[];
   /** How many of them would have had more time if self-doubt had no cap. */
   readonly cappedCount: number;

@@ -42,7 +42,9 @@ export function eventObserver(
       });
     },
     podWritten(pod, condition) {
-      if (pod.condition?.status === condition.status || pod.condition === undefined) return;
+      const before = pod.condition?.status;
+      // The first condition is no news, unless it is a bad one.
+      if (before === condition.status || (before === undefined && condition.status !== 'False')) return;
       record({
         regarding: podObject(pod),
         type: condition.status === 'False' ? 'Warning' : 'Normal',

@@ -3,6 +3,7 @@ import type { Timeline, TimelineNote } from '../controller/timeline.ts';
 import type { Condition } from '../health/condition.ts';
 import type { ObservedInstance } from '../health/observed-instance.ts';
 import type { ObservedPod } from '../health/observed-pod.ts';
+import { Reason } from '../health/reason.ts';
 import type { InstanceKey } from '../liveness/instance-key.ts';
 
 /** What of an object is bound to a Pod by name; for the timeline. */
@@ -51,6 +52,8 @@ function transitionOf(
 ): TimelineNote {
   const expired = status?.expiredWallMs;
   const heard = status?.lastHeartbeatWallMs;
+  // Of one that an earlier process heard the last heartbeat is known too roughly.
+  const isExpired = expired !== undefined && status?.fresh?.reason === Reason.HeartbeatExpired;
   const ttlMs = (status?.effective?.ttlSeconds ?? 0) * 1000;
   return {
     kind: 'transition',
@@ -60,7 +63,7 @@ function transitionOf(
     reason: status?.healthy?.reason ?? '',
     deadlineWallMs: expired,
     lastHeardWallMs: heard,
-    uncountedMs: expired === undefined || heard === undefined ? 0 : Math.max(0, expired - heard - ttlMs),
+    uncountedMs: isExpired && heard !== undefined ? Math.max(0, expired - heard - ttlMs) : 0,
     evidence: status?.healthy?.message ?? '',
   };
 }

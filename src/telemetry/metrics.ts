@@ -140,7 +140,7 @@ export class Metrics {
 
   readonly reflectorRestarts = this.#counter(
     'heartbeat_operator_reflector_restarts_total',
-    "Watches that ended other than by the server's time limit, by reason.",
+    'Lists that had to begin afresh, by reason.',
     ['resource', 'reason'],
   );
   readonly lists = this.#counter('heartbeat_operator_list_total', 'Lists read, by result.', ['resource', 'result']);
@@ -247,7 +247,9 @@ export class Metrics {
     for (const result of ['invalidParameters', 'unknownInstance']) this.#tally(result, 400);
     this.#tally('bodyTooLarge', 413);
     this.#tally('internal', 500);
-    this.#tally('tooManyNew', 503);
+    for (const result of ['noAuthorization', 'unauthorized']) this.#tally(result, 401);
+    this.#tally('foreignSender', 403);
+    for (const result of ['tooManyNew', 'unproved']) this.#tally(result, 503);
     this.transitions.inc({ to: 'True', reason: 'HeartbeatReceived' }, 0);
     this.transitions.inc({ to: 'False', reason: 'HeartbeatExpired' }, 0);
     for (const reason of ['rate', 'total']) this.newInstancesRefused.inc({ reason }, 0);
@@ -257,6 +259,8 @@ export class Metrics {
     for (const result of ['absent', 'throttled', 'unreachable', 'refused']) this.podWriteFailures.inc({ result }, 0);
     for (const group of ['workload', 'node', 'all']) this.storms.inc({ group }, 0);
     for (const result of ['pod', 'refused', 'unreachable']) this.tokenReviews.inc({ result }, 0);
+    for (const result of ['stored', 'notStored']) this.reports.inc({ result }, 0);
+    for (const why of ['queueFull', 'spam', 'failed', 'stopped']) this.eventsDropped.inc({ why }, 0);
     for (const controller of CONTROLLERS) {
       for (const result of ['success', 'requeue_after', 'requeue', 'error'])
         this.#reconciles.inc({ controller, result }, 0);

@@ -127,6 +127,34 @@ describe('A grant', () => {
     expect(world.withdrawals.step(GRANT_MS).granted).toEqual(['uid-0']);
   });
 
+  it('does not lapse while the withdrawal is under way, and the Pod does not count as serving', () => {
+    const world = new WithdrawalWorld();
+    world.canWrite = false;
+    spread(world, uids(2), { rules: rules({ withdrawalPercentPerMinute: 100, storm: { minimum: 100 } }) });
+    world.fallSilent(uids(2));
+    const [first = '', ...others] = world.step().granted;
+    expect(others).toEqual([]);
+    world.withdrawals.setUnderWay(first, true);
+    world.run(3 * GRANT_MS);
+    expect(world.withdrawals.isGranted(first, world.nowMs)).toBe(true);
+    expect(world.holds).toEqual({ MinimumHealthyFloor: 1 });
+    world.withdrawals.setUnderWay(first, false);
+    expect(world.withdrawals.isGranted(first, world.nowMs)).toBe(false);
+  });
+
+  it('I11: is no longer enough when others stopped serving meanwhile', () => {
+    const world = new WithdrawalWorld();
+    world.canWrite = false;
+    spread(world, uids(2));
+    world.fallSilent(['uid-0']);
+    expect(world.step().granted).toEqual(['uid-0']);
+    expect(world.withdrawals.isAboveFloor('uid-0')).toBe(true);
+    world.withdrawals.setServing('uid-1', false);
+    expect(world.withdrawals.isAboveFloor('uid-0')).toBe(false);
+    world.withdrawals.setServing('uid-1', true);
+    expect(world.withdrawals.isAboveFloor('uid-0')).toBe(true);
+  });
+
   it('that lapsed costs the workload nothing more: the Pod counts once in a minute, and is granted again', () => {
     const world = new WithdrawalWorld();
     world.canWrite = false;

@@ -284,12 +284,38 @@ describe('I23: of several reports of an instance', () => {
     expect([stored()?.value, reports()]).toEqual(['UP', ['unreachable', 'written']]);
   });
 
-  it('an older one that comes while a newer one is under way gives way at once', async () => {
+  it('an older one that comes while a newer one is under way gives way, and is acknowledged when that is stored', async () => {
     store.failNext(UNREACHABLE);
     const newer = report('UP');
-    expect(await report('DOWN', 500)).toEqual(STORED);
+    const older = report('DOWN', 500);
+    const answers: string[] = [];
+    void older.then(({ kind }) => answers.push(kind));
+    await clock.advance(50);
+    expect(answers).toEqual([]);
     expect(await answerTo(newer)).toEqual(STORED);
-    expect(stored()?.value).toBe('UP');
+    expect(await answerTo(older)).toEqual(STORED);
+    expect([stored()?.value, reports()]).toEqual(['UP', ['unreachable', 'written']]);
+  });
+
+  // While the API cannot be reached each report but the last would be acknowledged, and nothing of them be stored.
+  it('one that gave way to a newer one is not acknowledged if that could not be stored', async () => {
+    store.failWhenever((kind) => (kind === 'report' ? UNREACHABLE : undefined));
+    const older = report('DOWN');
+    await clock.advance(50);
+    const newer = report('UP');
+    expect(await answerTo(newer)).toMatchObject({ kind: 'notStored' });
+    expect(await answerTo(older)).toMatchObject({ kind: 'notStored' });
+    expect(observed).toEqual(['a UP false', 'a DOWN false']);
+  });
+
+  it('one that gave way to a newer one that was refused at once is stored itself', async () => {
+    store.failNext(UNREACHABLE);
+    const older = report('DOWN');
+    await clock.advance(50);
+    store.failNext({ kind: 'refused', reason: 'Other', message: 'no' });
+    expect(await answerTo(report('UP'), 0)).toMatchObject({ kind: 'notStored' });
+    expect(await answerTo(older)).toEqual(STORED);
+    expect(stored()?.value).toBe('DOWN');
   });
 
   it('one of another instance gives way to none', async () => {
@@ -320,14 +346,16 @@ describe('I23: of several reports of an instance', () => {
     expect(stored()?.value).toBe('UP');
   });
 
-  // The one that is done first must not make the other one take itself for outdated.
-  it('two that were read in the same millisecond are both stored before they are acknowledged', async () => {
-    store.failNext(UNREACHABLE);
-    const first = report('DOWN');
-    const second = report('UP');
-    expect(await answerTo(second, 0)).toEqual(STORED);
-    expect(await answerTo(first)).toEqual(STORED);
-    expect(reports()).toEqual(['unreachable', 'written', 'written']);
+  it('of two that were read in the same millisecond the one that came last stands, and neither is acknowledged before it is stored', async () => {
+    store.failWhenever((kind) => (kind === 'report' ? UNREACHABLE : undefined));
+    const answers: string[] = [];
+    for (const value of ['DOWN', 'UP'] as const) void report(value).then(({ kind }) => answers.push(kind));
+    await clock.advance(SECOND);
+    expect(answers).toEqual([]);
+    store.heal();
+    await clock.advance(SECOND);
+    expect(answers).toEqual(['stored', 'stored']);
+    expect(stored()?.value).toBe('UP');
   });
 });
 

@@ -82,6 +82,7 @@ describe('A condition that is written to a Pod', () => {
     { from: 'False', to: RECEIVED, hasGate: true, type: 'Normal', action: 'Restore' },
     { from: 'Unknown', to: RECEIVED, hasGate: true, type: 'Normal', action: 'Restore' },
     { from: 'True', to: EXPIRED, hasGate: false, type: 'Warning', action: 'Annotate' },
+    { from: undefined, to: EXPIRED, hasGate: false, type: 'Warning', action: 'Annotate' },
     { from: 'False', to: RECEIVED, hasGate: false, type: 'Normal', action: 'Annotate' },
   ] as const)(
     'from $from to $to.status, gate: $hasGate, is a $type that says $action',
@@ -93,7 +94,7 @@ describe('A condition that is written to a Pod', () => {
 
   it.each([
     { what: 'other words for the same', from: 'True', to: podCondition({ reason: 'NotEnforced' }) },
-    { what: 'the first one, since every Pod has that', from: undefined, to: RECEIVED },
+    { what: 'a first good one, since every Pod has that', from: undefined, to: RECEIVED },
   ] as const)('is no event when it is $what', ({ from, to }) => {
     writePod(from, to);
     expect(events).toEqual([]);

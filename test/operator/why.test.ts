@@ -32,6 +32,7 @@ const toldOf = (instanceId: string): readonly TimelineEntry[] => timeline.of(key
 function staleStatus(parts: Partial<InstanceStatus> = {}): InstanceStatus {
   return freshStatus({
     healthy: condition({ status: 'False', reason: 'HeartbeatExpired', message: 'No heartbeat.' }),
+    fresh: condition({ status: 'False', reason: 'HeartbeatExpired', message: 'No heartbeat.' }),
     lastHeartbeatWallMs: NOW - TTL,
     expiredWallMs: NOW,
     ...parts,
@@ -67,13 +68,18 @@ describe('A verdict', () => {
 
   it.each([
     { what: 'that no deadline caused has none', parts: { expiredWallMs: undefined } },
+    {
+      what: 'on one that an earlier process heard last',
+      parts: { fresh: condition({ status: 'False', reason: 'NotHeardSinceObserverStart' }) },
+    },
     { what: 'on one that was never heard has no last heartbeat', parts: { lastHeartbeatWallMs: undefined } },
   ])('$what, and nothing that did not count', ({ parts }) => {
-    why.transitioned(observed('a', { status: staleStatus(parts) }), 'True', undefined);
+    const status = staleStatus({ lastHeartbeatWallMs: NOW - TTL - 7_500, ...parts });
+    why.transitioned(observed('a', { status }), 'True', undefined);
     expect(toldOf('a')).toMatchObject([
       {
         deadlineWallMs: 'expiredWallMs' in parts ? undefined : NOW,
-        lastHeardWallMs: 'lastHeartbeatWallMs' in parts ? undefined : NOW - TTL,
+        lastHeardWallMs: 'lastHeartbeatWallMs' in parts ? undefined : NOW - TTL - 7_500,
         uncountedMs: 0,
       },
     ]);

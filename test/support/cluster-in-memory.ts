@@ -102,8 +102,8 @@ export class ClusterInMemory implements PodStore {
   beforeCallMs = 0;
   afterCallMs = 0;
   policyFault: (policy: ObservedPolicy) => PolicyOutcome | undefined = () => undefined;
-  /** Called when our condition on a Pod is about to change, with the Pod as it is until then. */
-  beforeWrite: (pod: ObservedPod, condition: Condition) => void = () => undefined;
+  /** Called when our condition on a Pod is about to change, with the Pod as it is until then and when the call began. */
+  beforeWrite: (pod: ObservedPod, condition: Condition, calledWallMs: number) => void = () => undefined;
   readonly policyStore: PolicyStore = { writeStatus: (target, status) => this.#writePolicy(target, status) };
   readonly #clock: Clock;
   #podFault: PodFault = () => undefined;
@@ -175,8 +175,9 @@ export class ClusterInMemory implements PodStore {
   }
 
   async writeCondition(target: ObservedPod, condition: Condition): Promise<PodOutcome> {
+    const calledWallMs = this.#clock.wallMs();
     await this.#wait(this.beforeCallMs);
-    const outcome = this.#podFault('write', target) ?? this.#setCondition(target, condition);
+    const outcome = this.#podFault('write', target) ?? this.#setCondition(target, condition, calledWallMs);
     const { name, uid } = target;
     const { status, reason } = condition;
     this.podWrites.push({ name, uid, status, reason, atWallMs: this.#clock.wallMs(), outcome: outcome.kind });
@@ -184,10 +185,10 @@ export class ClusterInMemory implements PodStore {
     return outcome;
   }
 
-  #setCondition({ uid }: ObservedPod, condition: Condition): PodOutcome {
+  #setCondition({ uid }: ObservedPod, condition: Condition, calledWallMs: number): PodOutcome {
     const stored = this.pods.get(uid);
     if (stored === undefined) return { kind: 'absent' };
-    this.beforeWrite(stored, condition);
+    this.beforeWrite(stored, condition, calledWallMs);
     return { kind: 'pod', pod: this.putPod({ ...stored, condition }) };
   }
 

@@ -142,6 +142,17 @@ describe('Whatever happens', () => {
     );
   }, 120_000);
 
+  it('I11: a workload that is exchanged and falls silent while the API server is away keeps its floor', async () => {
+    const history = await play([
+      { kind: 'fault', fault: 'podsAway' },
+      { kind: 'swap', slot: 2, other: 1 },
+      { kind: 'swap', slot: 4, other: 0 },
+      { kind: 'silenceAll', slot: 0 },
+    ]);
+    await history.rest();
+    expect(history.violations).toEqual([]);
+  });
+
   it('the histories do withdraw Pods, hold some and open them again', async () => {
     const history = await play([
       { kind: 'silence', slot: 0 },

@@ -1,5 +1,6 @@
 /* oxlint-disable vitest/expect-expect -- What a test expects is often said by the world: expectServing, expectPod. */
 import { describe, expect, it } from 'vitest';
+import { identityOf } from '../../../src/liveness/instance-key.ts';
 import { addressSender } from '../../../src/liveness/sender.ts';
 import { HOUR, MINUTE, SECOND, TTL } from '../../support/builders.ts';
 import { identityWith, names, OPERATOR_NAMESPACE, PodWorld, WITHDRAWN_AFTER } from '../../support/pod-world.ts';
@@ -385,6 +386,21 @@ describe('Several instances in one Pod', () => {
     await world.pass(SECOND);
     world.expectServing('web-0');
     expect(world.pod('web-0').condition?.message).toBe('Heartbeats of its instance arrive in time.');
+  });
+
+  it('I27: one whose object is deleted while it beats belongs to the Pod until its own deadline, and no longer', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(2));
+    world.keepBeating(['web-0'], { instanceId: 'sidecar' });
+    await world.pass(MINUTE);
+    world.silence('web-0', 'sidecar');
+    await world.deleteInstance('sidecar');
+    const residents = (): readonly string[] =>
+      Array.from(world.loop.bindings.instancesOf(world.pod('web-0').uid), (key) => identityOf(key).instanceId);
+    expect(residents()).toEqual(['web-0', 'sidecar']);
+    await world.pass(TTL + SECOND);
+    expect(residents()).toEqual(['web-0']);
+    world.expectServing('web-0');
   });
 
   it('I27: one that is paused or taken out of service decides no more, or alone', async () => {

@@ -134,6 +134,21 @@ describe('Between the grant and the write', () => {
     world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
   });
 
+  it('I11: the others of its workload that ended while the API server could not be reached prevent the withdrawal', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(3));
+    world.cluster.failPodsWhenever(() => ({ kind: 'unreachable', message: 'away' }));
+    world.silence('web-0');
+    await world.pass(TTL + MINUTE);
+    world.removePod('web-1');
+    world.removePod('web-2');
+    await world.pass(SECOND);
+    world.cluster.heal();
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual([]);
+    world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
+  });
+
   it('I11: others of its workload that became unready prevent the withdrawal', async () => {
     const world = await underWay();
     world.changePod('web-1', { isReadyButForGate: false });
@@ -141,6 +156,36 @@ describe('Between the grant and the write', () => {
     await world.pass(MINUTE);
     expect(falseWrites(world)).toEqual([]);
     world.expectSynced('web-0', 'False', 'MinimumHealthyFloor');
+  });
+
+  it('I11: a Pod does not count as serving while its withdrawal is under way, however long that takes', async () => {
+    const world = await PodWorld.started();
+    world.putPolicy('rules', { withdrawalPercentPerMinute: 100 });
+    await world.givenServing(names(2));
+    world.silence(names(2));
+    for (const name of names(2)) world.beat(name);
+    world.cluster.beforeCallMs = 8 * SECOND;
+    await world.pass(TTL + WITHDRAWN_AFTER + 8 * SECOND);
+    world.cluster.beforeCallMs = 0;
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual(['web-0']);
+    expect(world.servingOf(names(2))).toEqual(['web-1']);
+    world.expectSynced('web-1', 'False', 'MinimumHealthyFloor');
+  });
+
+  it('I9: a storm that begins meanwhile prevents the withdrawal', async () => {
+    const world = await PodWorld.started();
+    await world.givenServing(names(12));
+    world.silence(names(12));
+    world.beat('web-0');
+    await world.pass(2 * SECOND);
+    for (const name of names(12).slice(1)) world.beat(name);
+    world.cluster.beforeCallMs = 8 * SECOND;
+    await world.pass(TTL - 2 * SECOND + WITHDRAWN_AFTER);
+    expect(world.loop.pods.withdrawals.isGranted(world.pod('web-0').uid)).toBe(true);
+    await world.pass(MINUTE);
+    expect(falseWrites(world)).toEqual([]);
+    world.expectSynced('web-0', 'False', 'StormHold');
   });
 
   it('I1: time in which we could not hear prevents it: after a stall the Pod has its time to live again', async () => {

@@ -43,9 +43,6 @@ export const TTL_MS = 2 * INTERVAL_MS;
 /** How long a container is down at least when it restarts. */
 const RESTART_MS = 100;
 
-/** How long a grant stands, and a call takes that carries it out: so long may pass between the question and the write. */
-const SETTLED_MS = 16 * SECOND;
-
 /** So many heartbeats reach back further than a call takes. */
 const HEARD_KEPT = 20;
 
@@ -97,8 +94,6 @@ export class History {
   /** The addresses of Pods that ended, with when each may be used again. */
   readonly #freeAddresses: { readonly address: string; readonly fromWallMs: number }[] = [];
   #enforcement: Enforcement | 'deleted' = 'deleted';
-  /** When the last stall ended. */
-  #stalledWallMs = 0;
   #isFrozen = false;
 
   private constructor(world: PodWorld) {
@@ -109,7 +104,7 @@ export class History {
       const hasGate = workload !== 'plain';
       return { name, workload, hasGate, uid: undefined, isBeating: false, instanceId: name, idCount: 0 };
     });
-    world.cluster.beforeWrite = (pod, condition) => this.#checkWrite(pod, condition);
+    world.cluster.beforeWrite = (pod, condition, calledWallMs) => this.#checkWrite(pod, condition, calledWallMs);
   }
 
   static async begun(): Promise<History> {
@@ -217,9 +212,9 @@ export class History {
   }
 
   /** Whether everything that the Pod ever sent, its own present instance and borrowed ids, was heard within the time to live. */
-  isAllFresh(application: Application, atWallMs = this.world.clock.wallMs()): boolean {
+  isAllFresh(application: Application, atWallMs = this.world.clock.wallMs(), heardUntilWallMs = atWallMs): boolean {
     const ids = [application.instanceId, ...this.borrowedIdsOf(application)];
-    return ids.every((id) => this.#isFresh(id, atWallMs));
+    return ids.every((id) => this.#isFresh(id, atWallMs, heardUntilWallMs));
   }
 
   /** Whether another Pod sent the id of this one, and so may have been taken for its Pod. */
@@ -231,9 +226,9 @@ export class History {
     return uid === undefined ? [] : [...(this.#borrowedIds.get(uid) ?? [])];
   }
 
-  #isFresh(instanceId: string, atWallMs: number): boolean {
+  #isFresh(instanceId: string, atWallMs: number, heardUntilWallMs: number): boolean {
     const heard = this.#heardWallMs.get(instanceId) ?? [];
-    return heard.some((heardWallMs) => heardWallMs <= atWallMs && atWallMs - heardWallMs < TTL_MS);
+    return heard.some((heardWallMs) => heardWallMs <= heardUntilWallMs && atWallMs - heardWallMs < TTL_MS);
   }
 
   #application(slot: number): Application {
@@ -377,8 +372,8 @@ export class History {
 
   /** What was under way is done only afterwards, in one moment. */
   async #stall(ms: number): Promise<void> {
-    this.#stalledWallMs = this.world.clock.wallMs() + ms;
-    for (const { workload } of this.applications) this.#disturbedWallMs.set(workload, this.#stalledWallMs);
+    const endWallMs = this.world.clock.wallMs() + ms;
+    for (const { workload } of this.applications) this.#disturbedWallMs.set(workload, endWallMs);
     await this.world.clock.stall(ms);
   }
 
@@ -428,40 +423,39 @@ export class History {
     for (const { workload } of this.applications) this.#disturb(workload);
   }
 
-  /** What must hold of every write that closes a Pod which is open. */
-  #checkWrite(pod: ObservedPod, condition: Condition): void {
+  /** What must hold of every write, by what was so when its call began; what came later opens the Pod again. */
+  #checkWrite(pod: ObservedPod, condition: Condition, calledWallMs: number): void {
     const application = this.applications.find(({ uid }) => uid === pod.uid);
     if (application === undefined) {
       this.#violate(pod, condition, 'it is gone');
       return;
     }
-    if (pod.isTerminating && !this.#mayBeUnknown(application)) this.#violate(pod, condition, 'it is being deleted');
+    const isUnknown = this.#mayBeUnknown(application, calledWallMs);
+    if (pod.isTerminating && !isUnknown) this.#violate(pod, condition, 'it is being deleted');
     if (condition.status === 'True') return;
     const isByReport = condition.reason.startsWith('Reported');
     if (isByReport && !this.mayBeReportedDown(pod.uid)) this.#violate(pod, condition, 'it did not report it');
-    // It was decided when the call began; what was heard since then opens the Pod again.
-    const decidedWallMs = this.world.clock.wallMs() - this.world.cluster.beforeCallMs;
-    const isDecidedSince = decidedWallMs >= this.#stalledWallMs;
-    if (condition.status === 'False' && !isByReport && isDecidedSince && this.isAllFresh(application, decidedWallMs)) {
+    // What is heard in the millisecond of the call may come after it.
+    const isFresh = this.isAllFresh(application, calledWallMs, calledWallMs - 1);
+    if (condition.status === 'False' && !isByReport && isFresh) {
       this.#violate(pod, condition, 'all it ever sent is fresh');
     }
-    if (pod.hasGate && pod.condition?.status === 'True') this.#checkWithdrawal(application, pod, condition);
+    if (!pod.hasGate || pod.condition?.status !== 'True') return;
+    if (condition.status === 'Unknown') this.#violate(pod, condition, 'an open Pod became Unknown');
+    if (!isUnknown) this.#checkWithdrawal(pod, condition);
   }
 
-  #checkWithdrawal(application: Application, pod: ObservedPod, condition: Condition): void {
-    const { name } = application;
-    if (condition.status === 'Unknown') this.#violate(pod, condition, 'an open Pod became Unknown');
-    if (this.#mayBeUnknown(application)) return;
+  #checkWithdrawal(pod: ObservedPod, condition: Condition): void {
     if (this.enforcement !== 'Gate') this.#violate(pod, condition, 'the policy says otherwise');
     const others = this.world.cluster.pods
       .values()
-      .filter((other) => other.workload === pod.workload && other.name !== name && isServing(other));
+      .filter((other) => other.workload === pod.workload && other.uid !== pod.uid && isServing(other));
     if (others.length === 0) this.#violate(pod, condition, 'it is the last of its workload');
   }
 
-  /** Whether what happened to the workload of late may not be known yet where a write was decided. */
-  #mayBeUnknown({ workload }: Application): boolean {
-    return this.#isFrozen || this.world.clock.wallMs() - (this.#disturbedWallMs.get(workload) ?? 0) < SETTLED_MS;
+  /** Whether something that happened to the workload was not known when the call began. */
+  #mayBeUnknown({ workload }: Application, calledWallMs: number): boolean {
+    return this.#isFrozen || calledWallMs <= (this.#disturbedWallMs.get(workload) ?? 0);
   }
 
   #violate({ name, uid }: ObservedPod, { status, reason }: Condition, why: string): void {

@@ -6,18 +6,15 @@ import { Loop } from '../controller/loop.ts';
 import type { PodLoopParts } from '../controller/pod-loop.ts';
 import type { LoopObserver, PolicyObserver } from '../controller/ports.ts';
 import { Timeline } from '../controller/timeline.ts';
-import { TokenBucket } from '../controller/token-bucket.ts';
-import type { Storm } from '../brakes/storm.ts';
 import { DEFAULT_WITHDRAWALS } from '../brakes/withdrawals.ts';
-import { Senders } from '../heartbeat-api/senders.ts';
 import { buildHeartbeatServer } from '../heartbeat-api/server.ts';
-import { REPEATED_REVIEWS, TokenCache, UNPROVED_REVIEWS } from '../heartbeat-api/token-cache.ts';
-import { parseTrustedProxies } from '../heartbeat-api/trusted-proxies.ts';
 import { buildManagementServer } from '../management-api/server.ts';
-import { type ControllerState, registerGauges } from '../telemetry/gauges.ts';
+import { registerGauges } from '../telemetry/gauges.ts';
 import { RepeatedWarning } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { Backend } from './backend.ts';
+import { buildSenders } from './build-senders.ts';
+import { gaugeSources } from './gauge-sources.ts';
 import { instanceViews } from './instance-views.ts';
 import { Listener } from './listener.ts';
 import { tellAll } from './compose.ts';
@@ -96,7 +93,7 @@ export class Operator {
     });
     this.#heartbeatListener = new Listener(this.#buildHeartbeatServer());
     this.#managementListener = new Listener(this.#buildManagementServer());
-    this.#registerGauges();
+    registerGauges(metrics.registry, gaugeSources(this.#loop, backend, config.workers));
   }
 
   /** Resolves with the reason when the operator can no longer do its work; never if all goes well. */
@@ -198,35 +195,6 @@ export class Operator {
     this.#loop.pods.setReleased(isReleased);
   }
 
-  /** Tokens of senders are reviewed by the API server, and what it said is remembered. */
-  #buildSenders(): Senders {
-    const { config, clock, logger, metrics, backend } = this.#parts;
-    const repeated = new RepeatedWarning(logger, () => clock.nowMs());
-    const proxies = parseTrustedProxies(config.trustedProxies);
-    // The settings were checked with the same rule.
-    if (proxies.kind === 'mistake') throw new Error(proxies.mistake);
-    const nowMs = clock.nowMs();
-    return new Senders({
-      auth: config.senderAuth,
-      trustedProxies: proxies.proxies,
-      tokens: new TokenCache({
-        review: (token) => backend.reviewToken(token),
-        unprovedReviews: new TokenBucket(UNPROVED_REVIEWS.perSecond, UNPROVED_REVIEWS.burst, nowMs),
-        repeatedReviews: new TokenBucket(REPEATED_REVIEWS.perSecond, REPEATED_REVIEWS.burst, nowMs),
-        nowMs: () => clock.nowMs(),
-        wallMs: () => clock.wallMs(),
-        onReviewed: (verdict) => {
-          metrics.tokenReviews.inc({ result: verdict.kind });
-          if (verdict.kind === 'unreachable') {
-            repeated.warn('review', { error: verdict.message }, 'token of a sender cannot be reviewed');
-          }
-        },
-        tokensMax: config.instancesMax * 2,
-      }),
-      schedule: (delayMs, task) => clock.schedule(delayMs, task),
-    });
-  }
-
   #fail(error: unknown): void {
     this.#failure.resolve(error instanceof Error ? error : new Error(String(error)));
   }
@@ -237,7 +205,7 @@ export class Operator {
       accept: (key, receivedAtMs, sender) => this.#loop.accept(key, receivedAtMs, sender),
       acceptKnown: (key, receivedAtMs) => this.#loop.acceptKnown(key, receivedAtMs),
       report: (key, value, receivedAtMs, sender) => this.#loop.report(key, value, receivedAtMs, sender),
-      senders: this.#buildSenders(),
+      senders: buildSenders(this.#parts),
       domainRule: { isRequired: config.requireDomainHeader },
       successBody: config.successBody,
       observer: { answered: (result, code, durationMs) => metrics.heartbeatAnswered(result, code, durationMs) },
@@ -270,46 +238,6 @@ export class Operator {
       instances: instanceViews({ loop: this.#loop, timeline: this.#timeline, clock }),
     });
   }
-
-  #registerGauges(): void {
-    const { config, metrics, backend } = this.#parts;
-    registerGauges(metrics.registry, {
-      instances: () => this.#loop.engine.counts,
-      selfDoubtMs: () => this.#loop.selfDoubt.totalMs,
-      controllers: () => [
-        controllerState('heartbeatinstance', this.#loop, config.workers),
-        controllerState('pod', this.#loop.pods, config.workers),
-      ],
-      reflectors: () => backend.reflectors(),
-      podsHeld: () => this.#loop.pods.withdrawals.heldCounts,
-      storms: () => stormCounts(this.#loop.pods.withdrawals.storms),
-      objects: () => ({
-        pods: this.#loop.podCache.pods.size,
-        nodes: this.#loop.podCache.nodes.size,
-        heartbeatpolicies: this.#loop.podCache.policies.size,
-      }),
-    });
-  }
-}
-
-function controllerState(
-  controller: ControllerState['controller'],
-  { queue, controller: { activeWorkers } }: Pick<Loop | Loop['pods'], 'queue' | 'controller'>,
-  maxWorkers: number,
-): ControllerState {
-  return {
-    controller,
-    queueDepth: { total: queue.depth, background: queue.backgroundDepth },
-    workInProgress: queue.workInProgress(),
-    activeWorkers,
-    maxWorkers,
-  };
-}
-
-function stormCounts(storms: readonly Storm[]): Record<Storm['scope'], number> {
-  const counts = { workload: 0, node: 0, all: 0 };
-  for (const { scope } of storms) counts[scope] += 1;
-  return counts;
 }
 
 async function orDeadline(work: Promise<void>, deadline: AbortSignal): Promise<void> {
